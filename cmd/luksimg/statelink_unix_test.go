@@ -59,7 +59,7 @@ func TestStateLink(t *testing.T) {
 			if err := plant(at(v.name)); err != nil {
 				t.Fatal(err)
 			}
-			if errs := c.fails(exit.Failure, "it was not left by a run of yours", v.args...); !strings.Contains(errs, "remove it, or work in a folder") {
+			if errs := c.fails(exit.Failure, "not from an earlier run of yours", v.args...); !strings.Contains(errs, "remove it, or work in a folder") {
 				t.Errorf("%s: no hint: %s", v.name, errs)
 			}
 			if b, err := os.ReadFile(precious); err != nil || string(b) != "precious" {

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Bounded calls f, which may allocate so many bytes.
+// Bounded calls f, which must not allocate more than most bytes.
 func Bounded(t testing.TB, most uint64, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -23,8 +23,8 @@ func Bounded(t testing.TB, most uint64, f func()) {
 	}
 }
 
-// Refused checks that err says which field of the format is wrong, and where; -1 is anywhere. An
-// err about no field has to be [image.ErrUnsupported].
+// Refused checks that err reports this field of the format at this offset; -1 is any offset. If field
+// is empty, err must be [image.ErrUnsupported]. The message must contain text.
 func Refused(t testing.TB, err error, format, field string, offset int64, text string) {
 	t.Helper()
 	if err == nil {
@@ -34,10 +34,10 @@ func Refused(t testing.TB, err error, format, field string, offset int64, text s
 	switch {
 	case field == "":
 		if !errors.Is(err, image.ErrUnsupported) || errors.Is(err, image.ErrFormat) {
-			t.Errorf("%v is no ErrUnsupported", err)
+			t.Errorf("%v is not ErrUnsupported", err)
 		}
 	case !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat):
-		t.Fatalf("%v is no FormatError", err)
+		t.Fatalf("%v is not a FormatError", err)
 	case fe.Format != format || fe.Field != field || offset >= 0 && fe.Offset != offset || fe.Value == nil || fe.Want == "":
 		t.Errorf("field %q at %d of %s, want %q at %d: %v", fe.Field, fe.Offset, fe.Format, field, offset, err)
 	}
@@ -45,13 +45,13 @@ func Refused(t testing.TB, err error, format, field string, offset int64, text s
 		t.Errorf("message %q lacks %q", err, text)
 	}
 	if len(err.Error()) > 1000 {
-		t.Errorf("a message of %d bytes", len(err.Error()))
+		t.Errorf("the message is %d bytes long", len(err.Error()))
 	}
 }
 
-// ReadErrors opens and reads a file again and again, of which one read more succeeds each time,
-// until all do: each error is that of the file, not one about its format, and what was read in
-// front of it is right. want is the disk. It takes least failures or more.
+// ReadErrors opens and reads a file repeatedly. Each time one more read succeeds, until all do. Each
+// error must be that of the file and not a format error, and the bytes read before it must match want.
+// At least least rounds must fail.
 func ReadErrors(t *testing.T, file io.ReaderAt, want []byte, least int64, open func(r io.ReaderAt) (image.Source, error)) {
 	t.Helper()
 	check := func(n int64, what string, err error) {
@@ -74,28 +74,28 @@ func ReadErrors(t *testing.T, file io.ReaderAt, want []byte, least int64, open f
 			p := make([]byte, len(want)-off)
 			got, err := d.ReadAt(p, int64(off))
 			if !bytes.Equal(p[:got], want[off:][:got]) {
-				t.Fatalf("%d reads: other bytes within the %d before %v", n, got, err)
+				t.Fatalf("after %d reads: wrong data in the %d bytes before error %v", n, got, err)
 			}
 			if err == nil || err == io.EOF {
 				continue
 			}
 			if failed = err; got == len(p) {
-				t.Fatalf("%d reads: all bytes, and %v", n, err)
+				t.Fatalf("after %d reads: all bytes, and error %v", n, err)
 			}
 			check(n, "ReadAt", err)
 		}
 		if failed == nil {
 			if n < least {
-				t.Errorf("%d reads were enough", n)
+				t.Errorf("only %d reads were needed", n)
 			}
 			return
 		}
-		// Extents end with the error too, if they read.
+		// The extents must end with the error too if they need to read.
 		f.Left.Store(left)
 		var last error
 		for _, err := range image.Extents(d, 0, d.Size()) {
 			if last != nil {
-				t.Fatal("the extents go on after an error")
+				t.Fatal("the extents continue after an error")
 			}
 			if last = err; err != nil {
 				check(n, "Extents", err)
@@ -104,9 +104,9 @@ func ReadErrors(t *testing.T, file io.ReaderAt, want []byte, least int64, open f
 	}
 }
 
-// Hostile reads windows of a disk of a file that may hold anything, at these offsets and at the
-// end: extents cover them, agree with what is read, and it does not matter in which pieces that
-// is. Errors are those that expected takes.
+// Hostile reads windows of a disk from a possibly hostile file, at these offsets and at the end. The
+// extents must cover them and agree with the data, and the size of the reads must not matter. Errors
+// must satisfy expected.
 func Hostile(t *testing.T, d image.Source, window int64, expected func(error) bool, offsets ...int64) {
 	t.Helper()
 	for _, off := range append(offsets, 0, d.Size()/2+7, d.Size()-window) {
@@ -115,7 +115,7 @@ func Hostile(t *testing.T, d image.Source, window int64, expected func(error) bo
 	}
 }
 
-// HostileRange is [Hostile] of n bytes at off of the disk.
+// HostileRange is like [Hostile] for n bytes at off of the disk.
 func HostileRange(t *testing.T, d image.Source, off, n int64, expected func(error) bool) {
 	t.Helper()
 	whole := make([]byte, n)
@@ -133,7 +133,7 @@ func HostileRange(t *testing.T, d image.Source, off, n int64, expected func(erro
 			return
 		}
 		if e.Offset != at || e.Length <= 0 || e.End() > off+n {
-			t.Fatalf("extent %+v at %d", e, at)
+			t.Fatalf("unexpected extent %+v at %d", e, at)
 		}
 		if at = e.End(); at > off+int64(len(whole)) {
 			return
@@ -144,7 +144,7 @@ func HostileRange(t *testing.T, d image.Source, off, n int64, expected func(erro
 		}
 		piece := make([]byte, min(len(b), 5000))
 		if _, err := d.ReadAt(piece, e.Offset); err != nil && err != io.EOF || !bytes.Equal(piece, b[:len(piece)]) {
-			t.Fatalf("extent %+v reads otherwise than the whole: %v", e, err)
+			t.Fatalf("extent %+v differs from a read of the whole window: %v", e, err)
 		}
 	}
 	if at != off+n {

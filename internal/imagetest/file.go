@@ -14,29 +14,29 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// ErrDevice is what files that fail fail with.
+// ErrDevice is the error of the failing files.
 var ErrDevice = errors.New("device error")
 
-// Failing is a file that cannot be read.
+// Failing is a file whose reads fail with [ErrDevice].
 type Failing struct{}
 
-// ReadAt fails.
+// ReadAt returns [ErrDevice].
 func (Failing) ReadAt([]byte, int64) (int, error) { return 0, ErrDevice }
 
-// Flaky is a file that fails once Left reads are used up.
+// Flaky is a file whose reads fail with [ErrDevice] after Left successful ones.
 type Flaky struct {
 	io.ReaderAt
 	Left atomic.Int64
 }
 
-// NewFlaky returns a file of which so many reads succeed.
+// NewFlaky returns a file whose first left reads succeed.
 func NewFlaky(r io.ReaderAt, left int64) *Flaky {
 	f := &Flaky{ReaderAt: r}
 	f.Left.Store(left)
 	return f
 }
 
-// ReadAt reads, or fails.
+// ReadAt implements [io.ReaderAt].
 func (f *Flaky) ReadAt(p []byte, off int64) (int, error) {
 	if f.Left.Add(-1) < 0 {
 		return 0, ErrDevice
@@ -44,20 +44,20 @@ func (f *Flaky) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReaderAt.ReadAt(p, off)
 }
 
-// Counter counts reads of a file.
+// Counter counts the reads of a file.
 type Counter struct {
 	io.ReaderAt
 	Reads, Bytes atomic.Int64
 }
 
-// ReadAt counts a read.
+// ReadAt counts and forwards a read.
 func (c *Counter) ReadAt(p []byte, off int64) (int, error) {
 	c.Reads.Add(1)
 	c.Bytes.Add(int64(len(p)))
 	return c.ReaderAt.ReadAt(p, off)
 }
 
-// Fill writes random bytes, none of them zero.
+// Fill fills b with random bytes other than zero.
 func Fill(rnd *rand.Rand, b []byte) {
 	var word [8]byte
 	for len(b) > 0 {
@@ -66,17 +66,17 @@ func Fill(rnd *rand.Rand, b []byte) {
 	}
 }
 
-// Noise returns n bytes of [Fill].
+// Noise returns n bytes made by [Fill].
 func Noise(n int64, seed uint64) []byte {
 	b := make([]byte, n)
 	Fill(rand.New(rand.NewPCG(seed, 1)), b)
 	return b
 }
 
-// A Write is an offset in a disk, a length, and a byte that is written there so often.
+// A Write is an offset in a disk, a length, and the value of all bytes written there.
 type Write = [3]int64
 
-// Written returns a disk of zeros after some writes.
+// Written returns a disk of zeros after the given writes.
 func Written(size int64, writes ...Write) []byte {
 	b := make([]byte, size)
 	for _, w := range writes {
@@ -85,7 +85,7 @@ func Written(size int64, writes ...Write) []byte {
 	return b
 }
 
-// Mixed makes a raw disk with noise, text and zeros in a folder, and returns its bytes.
+// Mixed creates a raw disk of noise, text and zeros in a folder, and returns its bytes.
 func Mixed(t testing.TB, dir, name string, size int64, seed uint64) []byte {
 	t.Helper()
 	b := make([]byte, size)
@@ -110,8 +110,8 @@ func Mixed(t testing.TB, dir, name string, size int64, seed uint64) []byte {
 	return b
 }
 
-// File opens a file of a folder, with its holes seen, until the test ends. A name that leads out
-// of the folder is an error.
+// File opens a file in a folder and detects its holes. The end of the test closes it. A name that leads
+// out of the folder is an error.
 func File(t testing.TB, dir, name string) (*image.File, error) {
 	t.Helper()
 	f, err := os.OpenInRoot(dir, name)

@@ -1,6 +1,6 @@
-// Package imagetest holds what all implementations of image.Source must do, as tests that
-// each of them runs. It is the counterpart of testing/fstest. What tests of several of them need
-// besides is here too: files that fail, bounds of memory, disks to write and to compare with.
+// Package imagetest tests what all implementations of image.Source must do. It is the counterpart of
+// testing/fstest. It also has shared helpers for tests of image formats: failing files, limits of
+// memory, and disks to write and to compare with.
 package imagetest
 
 import (
@@ -16,32 +16,32 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Source tests that src is a disk of the bytes in want: sizes, reads at every alignment and
-// across the end, extents against reads, ranges that are clipped, offsets that cannot be, and
-// concurrent use. A disk of a few megabytes takes a fraction of a second.
+// Source tests that src is a disk with the bytes in want. It checks sizes, reads at every alignment and
+// across the end, extents against reads, clipped ranges, invalid offsets, and concurrent use. For a
+// disk of a few megabytes it takes a fraction of a second.
 func Source(t *testing.T, src image.Source, want []byte) {
 	t.Helper()
 	suite{src: src, want: bytes.NewReader(want)}.run(t)
 }
 
-// Exact is [Source] of a disk whose extents tell data from zeros to the byte: those of data have
-// no zeros. See [Fill].
+// Exact is like [Source] for a disk whose extents separate data from zeros to the byte. Its data must
+// not contain zeros; see [Fill].
 func Exact(t *testing.T, src image.Source, want []byte) {
 	t.Helper()
 	suite{src: src, want: bytes.NewReader(want), exact: true}.run(t)
 }
 
-// Like is [Source] of a disk that may be too large for memory. If want tells its extents, only what
-// is data in one of the two is read whole.
+// Like is like [Source] for a disk that can be too large for memory. If want has extents, it reads only
+// the data of the two disks completely.
 func Like(t *testing.T, src, want image.Source) {
 	t.Helper()
 	suite{src: src, want: want}.run(t)
 }
 
-// small is the size of a disk, in bytes, of which everything is read.
+// small is the size in bytes up to which a disk is read completely.
 const small = 64 << 20
 
-// A suite is one disk, and what it must be.
+// A suite compares a disk with the wanted one.
 type suite struct {
 	src, want image.Source
 	exact     bool
@@ -58,7 +58,7 @@ func (s suite) run(t *testing.T) {
 	t.Run("Concurrent", s.testConcurrent)
 }
 
-// wanted returns up to n bytes at off.
+// wanted returns up to n bytes of the wanted disk at off.
 func (s suite) wanted(off, n int64) []byte {
 	size := s.want.Size()
 	if off >= size {
@@ -66,12 +66,12 @@ func (s suite) wanted(off, n int64) []byte {
 	}
 	b := make([]byte, min(n, size-off))
 	if got, err := s.want.ReadAt(b, off); got < len(b) {
-		panic(fmt.Sprintf("what the disk is compared with: %d bytes at %d: %v", len(b), off, err))
+		panic(fmt.Sprintf("wanted disk: read %d bytes at %d: %v", len(b), off, err))
 	}
 	return b
 }
 
-// checkRead reads n bytes at off, and compares what comes with what is wanted.
+// checkRead reads n bytes at off and compares them with the wanted disk.
 func (s suite) checkRead(off, n int64) error {
 	p := bytes.Repeat([]byte{0xa5}, int(n))
 	got, err := s.src.ReadAt(p, off)
@@ -93,8 +93,7 @@ func (s suite) checkRead(off, n int64) error {
 	return nil
 }
 
-// testReads reads all of the disk in pieces of several lengths, and around places where
-// formats change from one unit to the next.
+// testReads reads the disk in pieces of several lengths, and around the borders of the formats' units.
 func (s suite) testReads(t *testing.T) {
 	size := s.src.Size()
 	lengths := []int64{size, 1 << 20, 65537, 4095}
@@ -114,7 +113,7 @@ func (s suite) testReads(t *testing.T) {
 	}
 	const last = 4 << 20
 	for unit := int64(512); unit <= last; unit *= 2 {
-		step := 2 * unit // even multiples are those of larger units
+		step := 2 * unit // larger units have borders at even multiples
 		if unit == last {
 			step = unit
 		}
@@ -133,7 +132,7 @@ func (s suite) testReads(t *testing.T) {
 	}
 }
 
-// testData reads what is data in the disk or in what it is compared with.
+// testData reads everything that is data in either disk.
 func (s suite) testData(t *testing.T) {
 	for _, of := range []image.Source{s.src, s.want} {
 		for e, err := range image.Extents(of, 0, of.Size()) {
@@ -150,7 +149,7 @@ func (s suite) testData(t *testing.T) {
 	}
 }
 
-// testEnd reads at and past the end, and at offsets that cannot be.
+// testEnd reads at and past the end, and at invalid offsets.
 func (s suite) testEnd(t *testing.T) {
 	size := s.src.Size()
 	for _, n := range []int64{1, 511, 512, 4096} {
@@ -165,17 +164,17 @@ func (s suite) testEnd(t *testing.T) {
 	}
 	for _, off := range []int64{0, size, size + 2000} {
 		if n, err := s.src.ReadAt(nil, off); n != 0 || err != nil && err != io.EOF {
-			t.Errorf("read of nothing at %d: %d, %v", off, n, err)
+			t.Errorf("empty read at %d: %d, %v", off, n, err)
 		}
 	}
 	for _, off := range []int64{-1, -512, math.MinInt64} {
 		if n, err := s.src.ReadAt(make([]byte, 512), off); n != 0 || err == nil || errors.Is(err, io.EOF) {
-			t.Errorf("read at %d: %d bytes, %v; want an error that is not the end", off, n, err)
+			t.Errorf("read at %d: %d bytes, %v; want an error other than io.EOF", off, n, err)
 		}
 	}
 }
 
-// testExtents compares the extents of several ranges with what is there.
+// testExtents compares the extents of several ranges with the data.
 func (s suite) testExtents(t *testing.T) {
 	size := s.src.Size()
 	ranges := [][2]int64{
@@ -193,7 +192,7 @@ func (s suite) testExtents(t *testing.T) {
 			t.Errorf("extents of %d bytes at %d: %v", r[1], r[0], err)
 		}
 	}
-	// A sequence may be left anywhere, and used again.
+	// A caller can stop the sequence anywhere and use it again.
 	seqs := []iter.Seq2[image.Extent, error]{image.Extents(s.src, 0, size)}
 	if src, ok := s.src.(image.Extenter); ok {
 		seqs = append(seqs, src.Extents(0, size))
@@ -210,7 +209,7 @@ func (s suite) testExtents(t *testing.T) {
 	}
 }
 
-// testClipped asks the source itself for the extents of any range: they are within the disk.
+// testClipped checks that the source clips the extents of any range to the disk.
 func (s suite) testClipped(t *testing.T, off, n int64) {
 	src, ok := s.src.(image.Extenter)
 	if !ok {
@@ -227,7 +226,7 @@ func (s suite) testClipped(t *testing.T, off, n int64) {
 func (s suite) checkExtents(off, n int64) error {
 	size := s.src.Size()
 	at := min(max(off, 0), size)
-	end := max(at, min(max(off+n, off), size)) // off+n may overflow
+	end := max(at, min(max(off+n, off), size)) // off+n can overflow
 	if n < 0 {
 		end = at
 	} else if off > 0 && n > size {
@@ -239,18 +238,18 @@ func (s suite) checkExtents(off, n int64) error {
 		case err != nil:
 			return err
 		case e.Offset != at || e.Length <= 0 || e.End() > end:
-			return fmt.Errorf("%+v, want one at %d that ends by %d", e, at, end)
+			return fmt.Errorf("%+v, want an extent at %d that ends at or before %d", e, at, end)
 		case e.Kind == last.Kind:
-			return fmt.Errorf("%+v and %+v are one", last, e)
+			return fmt.Errorf("%+v and %+v should be one extent", last, e)
 		case e.Kind != image.Data && !s.zero(e.Offset, e.Length):
-			return fmt.Errorf("%+v is not all zeros", e)
+			return fmt.Errorf("%+v is not only zeros", e)
 		case e.Kind == image.Data && s.exact && bytes.IndexByte(s.wanted(e.Offset, e.Length), 0) >= 0:
-			return fmt.Errorf("%+v has zeros", e)
+			return fmt.Errorf("%+v contains zeros", e)
 		}
 		at, last = e.End(), e
 	}
 	if at != end {
-		return fmt.Errorf("they end at %d, want %d", at, end)
+		return fmt.Errorf("the extents end at %d, want %d", at, end)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// Spots is a disk of any size that is a hole but for some bytes. It costs nothing by its size.
+// Spots is a disk of any size that is a hole except for a few strings. Its size costs no memory.
 type Spots struct {
 	Bytes int64
 	Data  map[int64]string // by offset

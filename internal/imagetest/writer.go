@@ -15,36 +15,36 @@ import (
 	"github.com/luksimg/luksimg/internal/faultfs"
 )
 
-// A Writer is a way to write disks as images.
+// A Writer describes the writer of an image format.
 type Writer struct {
 	// Create writes the disk src as an image to dst, and returns its length in bytes.
 	Create func(ctx context.Context, dst *faultfs.File, src image.Source) (int64, error)
 
-	// Open opens what was written.
+	// Open opens the written image.
 	Open func(r io.ReaderAt, size int64) (image.Source, error)
 
-	// Unit is the number of bytes to a multiple of which the writer pads a disk with zeros.
+	// Unit is the number of bytes that the disk in an image is a multiple of. The writer pads with
+	// zeros.
 	Unit int64
 
-	// Least is the size in bytes of the smallest disk that is written; smaller ones are refused, and
-	// nothing is written.
+	// Least is the size in bytes of the smallest disk that the format allows. The writer must reject
+	// smaller ones and write nothing.
 	Least int64
 
-	// Size, if not nil, is how long the image will be that Create makes of src.
+	// Size, if not nil, returns the length in bytes of the image that Create makes of src.
 	Size func(src image.Source) (int64, error)
 
-	// Detect, if not nil, tells an image that was not finished from one that was: an error leaves
-	// none, unless it is in the middle of the last write.
+	// Detect, if not nil, reports whether a file is an image of the format. After an error of Create it
+	// must return false, unless the last write was torn.
 	Detect func(r io.ReaderAt, size int64) bool
 
-	// Last tells that what makes a file an image is written last: one that was not finished does
-	// not open, or else has all of the disk.
+	// Last means that the writer writes last what makes a file an image. An unfinished image then does
+	// not open, or has the whole disk.
 	Last bool
 }
 
-// Writes tests a writer: what is written reads back as the source with every kind of extent, its
-// length is the one that was told, and an error of the destination, of the source or of the
-// context comes out.
+// Writes tests a writer. The image must read back as the source, with every kind of extent, and have
+// the predicted length. Errors of the destination, the source and the context must be returned.
 func Writes(t *testing.T, w Writer) {
 	t.Helper()
 	for _, size := range []int64{0, 1, 511, 512, 513, 65536, 65537, 3<<20 - 7} {
@@ -55,7 +55,7 @@ func Writes(t *testing.T, w Writer) {
 	t.Run("Context", w.testContext)
 }
 
-// write returns what Create makes of a disk in a new file.
+// write runs Create on a new file and returns its length.
 func (w Writer) write(ctx context.Context, d *faultfs.FS, src image.Source) (int64, error) {
 	return w.Create(ctx, d.Open("image"), src)
 }
@@ -66,7 +66,7 @@ func newFS() *faultfs.FS {
 	return d
 }
 
-// padded returns the bytes of the disk that an image has.
+// padded returns the bytes of the disk in the image.
 func (w Writer) padded(b []byte) []byte {
 	size := (int64(len(b)) + w.Unit - 1) / w.Unit * w.Unit
 	return append(bytes.Clone(b), make([]byte, size-int64(len(b)))...)
@@ -78,7 +78,7 @@ func (w Writer) testBack(t *testing.T, src *Patchy) {
 	file := d.ReadFile("image")
 	if src.Size() < w.Least {
 		if err == nil || len(file) > 0 {
-			t.Errorf("%d bytes, %v, of a disk that is too small", len(file), err)
+			t.Errorf("wrote %d bytes, error %v, for a disk that is too small", len(file), err)
 		}
 		return
 	}
@@ -86,11 +86,11 @@ func (w Writer) testBack(t *testing.T, src *Patchy) {
 		t.Fatal(err)
 	}
 	if n != int64(len(file)) {
-		t.Errorf("Create tells %d bytes, and the file has %d", n, len(file))
+		t.Errorf("Create returned %d bytes, but the file has %d", n, len(file))
 	}
 	if w.Size != nil {
 		if told, err := w.Size(src); err != nil || told != n {
-			t.Errorf("%d bytes were told before, %v, and the file has %d", told, err, n)
+			t.Errorf("Size returned %d bytes, %v, but the file has %d", told, err, n)
 		}
 	}
 	disk, err := w.Open(bytes.NewReader(file), int64(len(file)))
@@ -100,7 +100,7 @@ func (w Writer) testBack(t *testing.T, src *Patchy) {
 	Source(t, disk, w.padded(src.b))
 }
 
-// whole returns an error if the file opens as another disk than b.
+// whole returns an error if the file opens as a disk other than b.
 func (w Writer) whole(d *faultfs.FS, b []byte) error {
 	file := d.ReadFile("image")
 	disk, err := w.Open(bytes.NewReader(file), int64(len(file)))
@@ -113,7 +113,7 @@ func (w Writer) whole(d *faultfs.FS, b []byte) error {
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		return errors.New("another disk")
+		return errors.New("the disk differs")
 	}
 	return nil
 }
@@ -122,12 +122,12 @@ func (w Writer) whole(d *faultfs.FS, b []byte) error {
 func (w Writer) unfinished(d *faultfs.FS, b []byte) error {
 	file := d.ReadFile("image")
 	if w.Detect != nil && w.Detect(bytes.NewReader(file), int64(len(file))) {
-		return errors.New("it looks like an image")
+		return errors.New("the unfinished file looks like an image")
 	}
 	return w.whole(d, b)
 }
 
-// testFaults has each call fail, and the power lost at each moment.
+// testFaults makes each call fail, and the power fail at each moment.
 func (w Writer) testFaults(t *testing.T) {
 	src := NewPatchy(160<<10, 5)
 	create := func(d *faultfs.FS) error {
@@ -161,11 +161,11 @@ func (w Writer) testFaults(t *testing.T) {
 		}
 	}
 	if failures == 0 {
-		t.Error("nothing is written")
+		t.Error("no call was made")
 	}
 }
 
-// testSource has each read of the source fail.
+// testSource makes each read of the source fail.
 func (w Writer) testSource(t *testing.T) {
 	good := NewPatchy(1<<20, 6)
 	for n := int64(0); ; n++ {
@@ -173,7 +173,7 @@ func (w Writer) testSource(t *testing.T) {
 		_, err := w.write(t.Context(), d, flakySource{NewFlaky(good, n), good})
 		if err == nil {
 			if n == 0 {
-				t.Error("the source is not read")
+				t.Error("the source was not read")
 			}
 			return
 		}
@@ -186,7 +186,7 @@ func (w Writer) testSource(t *testing.T) {
 	}
 }
 
-// flakySource is a disk whose reads fail after some.
+// flakySource is a disk whose reads fail after some successful ones.
 type flakySource struct {
 	io.ReaderAt
 	*Patchy
@@ -194,7 +194,7 @@ type flakySource struct {
 
 func (f flakySource) ReadAt(p []byte, off int64) (int, error) { return f.ReaderAt.ReadAt(p, off) }
 
-// testContext ends the context before the first read, and with each one.
+// testContext cancels the context before the first read, and during each one.
 func (w Writer) testContext(t *testing.T) {
 	good := NewPatchy(1<<20, 7)
 	stop := errors.New("stop")
@@ -206,16 +206,16 @@ func (w Writer) testContext(t *testing.T) {
 		}
 		d := newFS()
 		_, err := w.write(ctx, d, src)
-		// One that had nothing left to do when it ended may have done it.
+		// Create can succeed if it had nothing left to do when the context ended.
 		if n == 0 && err == nil || err != nil && !errors.Is(err, stop) {
-			t.Errorf("the context ends with read %d: %v", n, err)
+			t.Errorf("context cancelled in read %d: %v", n, err)
 		}
 		left := w.unfinished
 		if err == nil {
 			left = w.whole
 		}
 		if err := left(d, good.b); err != nil {
-			t.Errorf("the context ends with read %d: %v", n, err)
+			t.Errorf("context cancelled in read %d: %v", n, err)
 		}
 		cancel(nil)
 	}
@@ -235,7 +235,7 @@ func (e *ending) ReadAt(p []byte, off int64) (int, error) {
 	return e.Patchy.ReadAt(p, off)
 }
 
-// Patchy is a disk in memory with extents of all kinds and lengths: data, data that is zeros, zeros
+// Patchy is an in-memory disk with extents of all kinds and lengths: data, data that is zeros, zeros
 // and holes.
 type Patchy struct {
 	b       []byte
@@ -255,7 +255,7 @@ func NewPatchy(size int64, seed uint64) *Patchy {
 		switch rnd.IntN(5) {
 		case 0, 1:
 			Fill(rnd, p.b[at:at+n])
-		case 2: // data, and all zeros
+		case 2: // data that is all zeros
 		case 3:
 			e.Kind = image.Zero
 		case 4:
@@ -270,7 +270,7 @@ func NewPatchy(size int64, seed uint64) *Patchy {
 // Size implements [image.Source].
 func (p *Patchy) Size() int64 { return int64(len(p.b)) }
 
-// ReadAt reads what was written.
+// ReadAt implements [io.ReaderAt].
 func (p *Patchy) ReadAt(b []byte, off int64) (int, error) { return bytes.NewReader(p.b).ReadAt(b, off) }
 
 // Extents implements [image.Extenter].

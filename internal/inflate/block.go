@@ -2,9 +2,9 @@ package inflate
 
 import "encoding/binary"
 
-// slow decodes symbols of a block that fast left: up to its end, or until dst is full or
-// fast can go on. A code for a length and one for a distance take 48 bits at most, which so
-// is what must be in the bit buffer before them.
+// slow decodes symbols of a block where fast stopped. It ends at the end of the block, when dst is
+// full, or when fast can continue. A length code and a distance code take at most 48 bits together, so
+// the bit buffer must hold that many.
 func (s *stream) slow() {
 	d, dst, out, in := &s.decoder, s.dst, s.out, &s.in
 	src, pos, b, n := in.src, in.pos, in.b, in.n
@@ -75,8 +75,7 @@ func (s *stream) slow() {
 		}
 		end := out + length
 		if dist >= 8 && end+8 <= len(dst) {
-			// Eight bytes at a time, also past the end: what is there is not
-			// written yet.
+			// Copy eight bytes at a time, even past the end: nothing has been written there yet.
 			for from := out - dist; out < end; from, out = from+8, out+8 {
 				binary.LittleEndian.PutUint64(dst[out:], binary.LittleEndian.Uint64(dst[from:]))
 			}
@@ -85,9 +84,9 @@ func (s *stream) slow() {
 		}
 		end = min(end, len(dst))
 		for from := out - dist; out < end; {
-			// Each round there is twice as much to copy from.
+			// Each round doubles the bytes to copy from.
 			out += copy(dst[out:end], dst[from:out])
 		}
 	}
-	s.block = false // for dst is full
+	s.block = false // dst is full
 }

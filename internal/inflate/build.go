@@ -2,18 +2,18 @@ package inflate
 
 import "math/bits"
 
-// build makes a lookup table for canonical codes of these lengths, 0 for symbols without one. values are
-// the entries of the symbols but for the lengths of their codes. A set of codes that is not
-// complete is taken only if it is a single code of one bit or none at all, as zlib does.
+// build makes a lookup table for canonical codes of these lengths; 0 means that a symbol has no code.
+// values are the entries of the symbols without the lengths of their codes. Like zlib, build accepts an
+// incomplete set of codes only if it has one code of one bit, or none.
 //
-// It leaves in sorted the symbols in the order of their codes, and in count how many have a
-// code of so many bits.
+// It leaves the symbols in sorted, in the order of their codes, and the number of codes of each length
+// in count.
 func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []uint32) bool {
 	d.count = [maxBits + 1]int{}
 	count := &d.count
-	// Symbols beside each other often have the same length. Each second one is counted for
-	// itself, so that it does not wait for the one before.
-	var odd, next [maxBits + 2]int // next: where the next symbol of a length goes in sorted
+	// Neighbouring symbols often have the same length. Odd symbols have their own counters, so that an
+	// increment does not wait for the previous one.
+	var odd, next [maxBits + 2]int // next: position in sorted of the next symbol of each length
 	rest := lens
 	for ; len(rest) > 1; rest = rest[2:] {
 		count[rest[0]&15]++
@@ -35,8 +35,8 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 		next[n+1] = next[n] + count[n]
 	}
 	sorted := &d.sorted
-	next[0] = codes // symbols without a code follow the others, which takes no branch
-	last := &odd    // where the last symbol of a length goes
+	next[0] = codes // symbols without a code go last, which avoids a branch
+	last := &odd    // position of the last symbol of each length
 	for n := range count {
 		last[n] = next[n] + count[n] - 1
 	}
@@ -52,8 +52,8 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 		return buildIncomplete(table[:1<<tableBits], codes, count[1], sorted[0], values)
 	}
 
-	// The first lookup doubles with each bit: what is there is the same whatever the next
-	// bit is, and what is not there yet are longer codes.
+	// The first lookup doubles with each bit: existing entries are the same for both values of the next
+	// bit. Entries that are still missing belong to longer codes.
 	code, size, syms := uint16(0), 1, sorted[:codes]
 	table[0] = 0
 	for n := uint(1); n <= tableBits; n++ {
@@ -68,7 +68,7 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 		r := uint(bits.Reverse16(code) >> (16 - n))
 		for _, sym := range syms[:most] {
 			all[r&uint(len(all)-1)] = values[sym] + uint32(n)*codeLen
-			// The next code, with its bits reversed.
+			// Compute the next code, with its bits reversed.
 			bit := uint(1) << (bits.Len(^r&uint(size-1)) & 63) >> 1
 			r = r&(bit-1) | bit
 		}
@@ -78,7 +78,7 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 	if len(syms) == 0 {
 		return true
 	}
-	free := size // where the next subtable goes
+	free := size // position of the next subtable
 	prefix, sub, subBits := -1, 0, uint(0)
 	n, more := tableBits, *count
 	for _, sym := range syms {
@@ -105,7 +105,7 @@ func (d *decoder) build(table []uint32, tableBits uint, lens []uint8, values []u
 	return true
 }
 
-// buildIncomplete makes the table of a single code, of one bit, or of none.
+// buildIncomplete makes the table for a single code of one bit, or for none.
 func buildIncomplete(table []uint32, codes, ofOneBit int, sym uint16, values []uint32) bool {
 	if codes > 1 || codes != ofOneBit {
 		return false
@@ -119,8 +119,8 @@ func buildIncomplete(table []uint32, codes, ofOneBit int, sym uint16, values []u
 	return true
 }
 
-// subtableBits returns the index bits of the subtable whose first code has n bits:
-// enough for all codes that begin alike. count is of the codes that are left.
+// subtableBits returns the index bits of the subtable whose first code has n bits: enough for all codes
+// with the same prefix. count holds the codes that are left.
 func subtableBits(count *[maxBits + 1]int, n, tableBits uint) uint {
 	k := n - tableBits
 	left := 1 << k
@@ -134,19 +134,19 @@ func subtableBits(count *[maxBits + 1]int, n, tableBits uint) uint {
 	return k
 }
 
-// join makes the table of joined entries: as the first lookup in litLen, but where a literal
-// is followed by the whole code of another one, or of a length, in the same bits, the entry
-// has both.
+// join makes the table of joined entries. It is like the first lookup of litLen, except where a literal
+// and the complete code of another literal or of a length fit into the same bits. Such an entry has
+// both.
 func (d *decoder) join() {
 	copy(d.joined[:], d.litLen[:])
-	var first [litLenBits + 1]uint16 // the first code of a length
-	var start [litLenBits + 2]int    // where its symbols are in sorted
+	var first [litLenBits + 1]uint16 // the first code of each length
+	var start [litLenBits + 2]int    // position of its symbols in sorted
 	for n := 1; n <= litLenBits; n++ {
 		first[n] = (first[n-1] + uint16(d.count[n-1])) << 1
 		start[n+1] = start[n] + d.count[n]
 	}
-	// after doubles as in build, so that it has at the end of each round what follows a
-	// literal with so many bits less than all. A code that is longer adds nothing.
+	// after doubles as in build. At the end of each round it has the codes that fit behind a literal
+	// with the remaining bits. Longer codes add nothing.
 	var after [1 << (litLenBits - 1)]uint32
 	for n, size := uint(1), 2; n < litLenBits; n, size = n+1, 2*size {
 		copy(after[size/2:size], after[:size/2])

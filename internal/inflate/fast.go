@@ -3,30 +3,29 @@ package inflate
 import "encoding/binary"
 
 const (
-	// fastIn is how much input a round of fast looks at, at most: each of two refills takes
-	// up to seven bytes, of eight that it reads.
+	// fastIn is the maximum number of input bytes that a round of fast reads. Each of its two refills
+	// consumes at most seven of the eight bytes that it loads.
 	fastIn = 16
 
-	// fastOut is how much output it touches, at most: six literals, two bytes of an entry
-	// without, and a match, which is copied in steps that most are no longer than: where the
-	// end of a short match is, is hard to predict.
+	// fastOut is the maximum number of output bytes that a round writes: six literals, two bytes of an
+	// entry without literals, and a match. Matches are copied in steps longer than most of them,
+	// because the end of a short match is hard to predict.
 	fastOut = 8 + 258 + step
 	step    = 32
 )
 
-// fastGeneric decodes the symbols of a block as slow does, without looking at the ends of
-// input and output. It returns at the end of the block, or at what is none of its symbols, or
-// when it comes near one of the other ends: in front of that, for slow to look at it. There
-// are at least 56 bits after a refill. Literals of the first lookup take 33 for three
-// entries, which leaves enough for the 20 of a length; a distance may take 28.
+// fastGeneric decodes the symbols of a block like slow, but without checks for the ends of input and
+// output. It returns at the end of the block, at an invalid symbol, or near the end of input or output,
+// which it leaves to slow. A refill leaves at least 56 bits. Three entries of literals from the first
+// lookup take at most 33, which leaves enough for the 20 of a length. A distance can take 28.
 //
-// It works on arrays whose lengths are known, so that the compiler has few bounds to check.
+// It works on arrays of known length, which saves the compiler most bounds checks.
 func (s *stream) fastGeneric() {
-	src, pos, b, n := s.in.src, s.in.pos, s.in.b, s.in.n // of n, the low 6 bits count
+	src, pos, b, n := s.in.src, s.in.pos, s.in.b, s.in.n // only the low 6 bits of n count
 	dst, out, d := s.dst, s.out, &s.decoder
-	// Each round starts with a full bit buffer and the first entry, which the last one began
-	// to look up before it copied. The bits above n, if there are any, are those of the bytes
-	// at pos; adding them again changes nothing.
+	// Each round starts with a full bit buffer and the first entry, which the previous round looked up
+	// before its copy. The bits above n, if any, are those of the bytes at pos. Adding them again
+	// changes nothing.
 	b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
 	pos += int(^n >> 3 & 7)
 	n |= 56
@@ -34,7 +33,7 @@ func (s *stream) fastGeneric() {
 	for len(src)-pos >= fastIn && len(dst)-out >= fastOut {
 		r := (*[fastIn]byte)(src[pos:])
 		w := (*[fastOut]byte)(dst[out:])
-		i, j := uint(0), 0 // in r and w
+		i, j := uint(0), 0 // positions in r and w
 		if e&flagMatch == 0 {
 			b >>= e & 63
 			n -= uint(e)
@@ -48,7 +47,7 @@ func (s *stream) fastGeneric() {
 				j += int(e >> 12 & 3)
 				e = d.joined[b&(1<<litLenBits-1)]
 				if e&flagMatch == 0 {
-					// Enough bits may not be left for what follows.
+					// The buffer may not have enough bits for the next entry.
 					b >>= e & 63
 					n -= uint(e)
 					binary.LittleEndian.PutUint16(w[j:], uint16(e>>14))
@@ -85,7 +84,7 @@ func (s *stream) fastGeneric() {
 				continue
 			}
 		}
-		w[j] = byte(e >> 14) // if there is a literal in front of the length
+		w[j] = byte(e >> 14) // the literal in front of the length, if any
 		out += int(e >> 12 & 3)
 		length := int(e>>22&511) + int(b&(1<<(e&63)-1)>>(e>>8&15))
 		b >>= e & 63
@@ -137,18 +136,18 @@ func (s *stream) fastGeneric() {
 	s.in.pos, s.in.b, s.in.n, s.out = pos, b&(1<<n-1), n, out
 }
 
-// room reports whether fast has room to start.
+// room reports whether a round of fast has enough input and output.
 func (s *stream) room() bool { return len(s.in.src)-s.in.pos >= fastIn && len(s.dst)-s.out >= fastOut }
 
-// repeats has for a distance of less than 8 the factor that repeats so many bytes, and how
-// many of 8 bytes are whole repetitions.
+// repeats holds, for distances below 8, the factor that repeats that many bytes, and how many of 8
+// bytes are complete repetitions.
 var repeats = [8]struct {
 	factor uint64
 	whole  int
 }{1: {0x0101010101010101, 8}, 2: {0x0001000100010001, 8}, 3: {0x0001000001000001, 6}, 4: {0x0000000100000001, 8},
 	5: {0x0000010000000001, 5}, 6: {0x0001000000000001, 6}, 7: {0x0100000000000001, 7}}
 
-// repeat copies a match at a distance of less than 16 to out, and up to 8 bytes more.
+// repeat copies a match at a distance below 16 to out. It can write up to 8 bytes more.
 func repeat(dst []byte, out, dist, length int) {
 	from, stop := out-dist, out+length
 	if dist >= 8 {

@@ -2,10 +2,10 @@ package inflate
 
 //go:generate go -C _asm run .
 
-// useAssembly is whether the CPU has what the assembly takes. Tests set it.
+// useAssembly is true if the CPU has the instructions that the assembly needs. Tests change it.
 var useAssembly = hasBMI()
 
-// fast is fastGeneric, or the assembly, which is ahead where matches are many.
+// fast runs fastGeneric, or the assembly, which is faster where matches are frequent.
 func (s *stream) fast() {
 	if useAssembly && !s.literal {
 		fastBMI2(s)
@@ -14,7 +14,7 @@ func (s *stream) fast() {
 	s.fastGeneric()
 }
 
-// fast goes on with both streams, or with one, as far as fast of a stream would.
+// fast decodes both streams, or one of them, as far as fast of a stream would.
 func (p *pair) fast() {
 	switch {
 	case !useAssembly:

@@ -2,10 +2,10 @@
 
 package inflate
 
-// useAssembly: there is none.
+// useAssembly is false: this architecture has no assembly.
 var useAssembly = false
 
 func (s *stream) fast() { s.fastGeneric() }
 
-// fast goes on with one stream: in turns they would need more registers than the compiler has.
+// fast decodes one stream only: two in turns need more registers than the compiler has.
 func (p *pair) fast() { p[0].fastGeneric() }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guarded returns n bytes that memory ends behind: what reads or writes on faults.
+// guarded returns n bytes at the end of mapped memory. An access behind them faults.
 func guarded(t *testing.T, n int) []byte {
 	page := os.Getpagesize()
 	size := (n+page-1)/page*page + page
@@ -24,8 +24,8 @@ func guarded(t *testing.T, n int) []byte {
 	return b[size-page-n : size-page]
 }
 
-// TestGuarded decodes where nothing follows source and destination, which are read and written
-// in wide steps.
+// TestGuarded decodes with no memory behind source and destination, to check that wide loads and stores
+// stay within them.
 func TestGuarded(t *testing.T) {
 	const most = 1 << 16
 	src, src2, dst, dst2 := guarded(t, most), guarded(t, most), guarded(t, most), guarded(t, most)

@@ -1,8 +1,7 @@
-// Package inflate decompresses raw deflate streams (RFC 1951) from memory to
-// memory. The output is one slice whose length is known beforehand, so matches are
-// copied within it and no window is kept; that, and a bit buffer of 64 bits, makes
-// it faster than a decompressor of streams. Two streams are decoded in turns faster than
-// one after the other.
+// Package inflate decompresses raw deflate streams (RFC 1951) from memory to memory. The output is one
+// slice of known length, so matches are copied within it and no window is needed. Together with a
+// 64-bit bit buffer, this makes it faster than a streaming decompressor. Decoding two streams in turns
+// is faster than one after the other.
 package inflate
 
 import (
@@ -11,7 +10,7 @@ import (
 	"sync"
 )
 
-// ErrCorrupt means that the input is no deflate stream, or it ends too early.
+// ErrCorrupt means that the input is not a valid deflate stream or ends too early.
 var ErrCorrupt = errors.New("corrupt deflate data")
 
 const (
@@ -19,28 +18,28 @@ const (
 	litLenCodes = 288
 	distCodes   = 32
 	lenCodes    = 19
-	endOfBlock  = 256 // a symbol
+	endOfBlock  = 256 // symbol
 
-	litLenBits = 11 // of the first lookup
+	litLenBits = 11 // index bits of the first lookup
 	distBits   = 9
 	preBits    = 7
 )
 
-// A table entry is 32 bits. The low 6 are how many bits of input it takes in all, codes and
-// extra bits, also those of a lookup before; 4 from bit 8 on are how many of these are codes.
+// A table entry has 32 bits. The low 6 bits are the total number of input bits of its codes and extra
+// bits, including earlier lookups. The 4 bits from bit 8 on are how many of these belong to codes.
 //
-//   - In the tables of literals and lengths, 2 bits from 12 on are how many literals there
-//     are. From bit 14 on is a literal, from bit 22 on another one or, with flagMatch, the
-//     base of a length. A literal may be followed by a length in one entry.
+//   - In the tables of literals and lengths, the 2 bits from bit 12 on are the number of literals.
+//     A literal is at bit 14. At bit 22 is a second literal or, with flagMatch, the
+//     base of a length. One entry can have a literal followed by a length.
 //   - In the table of distances, the upper 16 bits are the base of a distance.
-//   - With flagSpecial it is neither. With flagSubtable the upper 16 bits are where the
-//     subtable starts, and the low 4 the bits of its index. Else it is the end of the block
-//     with flagEnd, and no code of this format without. It comes with flagMatch, which so
-//     is in all entries that are not literals alone.
+//   - With flagSpecial an entry is neither. With flagSubtable the upper 16 bits are the start of a
+//     subtable, and the low 4 its number of index bits. Otherwise flagEnd marks the end of the
+//     block, and an entry without it an invalid code. flagSpecial implies flagMatch, so that
+//     flagMatch is set in all entries except those with only literals.
 //
-// The assembly knows this.
+// The assembly depends on this layout.
 const (
-	codeLen       = 1<<8 | 1 // a bit of a code
+	codeLen       = 1<<8 | 1 // one bit of a code
 	flagSubtable  = 1 << 6
 	flagSpecial   = 1 << 7
 	oneLiteral    = 1 << 12
@@ -59,22 +58,22 @@ var (
 	lenOrder   = [lenCodes]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 )
 
-// A decoder holds the tables of one block. Subtables follow the first lookup: their
-// room is what zlib's "enough" computes for these sizes, rounded up.
+// A decoder holds the tables of one block. Subtables follow the first lookup. The table sizes are those
+// that zlib's "enough" computes, rounded up.
 type decoder struct {
 	litLen  [1<<litLenBits + 1024]uint32
 	dist    [1<<distBits + 512]uint32
-	joined  [1 << litLenBits]uint32 // the first lookup of fast
+	joined  [1 << litLenBits]uint32 // first lookup of fast
 	pre     [1 << preBits]uint32
 	lens    [litLenCodes + distCodes]uint8
 	literal bool                // most symbols are literals
-	sorted  [litLenCodes]uint16 // what build leaves
+	sorted  [litLenCodes]uint16 // result of build
 	count   [maxBits + 1]int
 }
 
-// Decode fills dst with what the deflate stream at the start of src gives, and
-// returns how many bytes that are: less than len(dst) if the stream ends before. It
-// stops when dst is full, and does not look at what follows.
+// Decode decompresses the deflate stream at the start of src into dst and returns the number of bytes.
+// That is less than len(dst) if the stream is shorter. Decode stops when dst is full and ignores the
+// rest of src. Its error is [ErrCorrupt].
 func Decode(dst, src []byte) (int, error) {
 	p := pairs.Get().(*pair)
 	defer p.free()
@@ -86,7 +85,7 @@ func Decode(dst, src []byte) (int, error) {
 	return s.out, s.err
 }
 
-// A Job is a call of Decode: what it takes, and what it returns.
+// A Job holds the arguments and the results of a call of Decode.
 type Job struct {
 	Dst, Src []byte
 
@@ -94,14 +93,14 @@ type Job struct {
 	Err error
 }
 
-// DecodeAll does all jobs, two in turns at any time: while one waits for memory or for a
-// result, the other goes on. The destinations must not overlap.
+// DecodeAll runs all jobs, two at a time in turns: while one waits for memory or for a result, the
+// other continues. The destinations must not overlap.
 func DecodeAll(jobs []Job) {
 	p := pairs.Get().(*pair)
 	defer p.free()
 	rest := jobs
-	var at [len(p)]*Job // what the streams are at
-	// goes reports whether a stream can go on, with the next job if its own is done.
+	var at [len(p)]*Job // jobs of the streams
+	// goes reports whether a stream can continue, with the next job if its own is done.
 	goes := func(lane int) bool {
 		s := &p[lane]
 		for at[lane] != nil || len(rest) > 0 {
@@ -129,12 +128,12 @@ func DecodeAll(jobs []Job) {
 	}
 }
 
-// A pair is two streams that may be decoded in turns.
+// A pair is two streams that can be decoded in turns.
 type pair [2]stream
 
 var pairs = sync.Pool{New: func() any { return new(pair) }}
 
-// free gives p back, without what it was made for.
+// free puts p back into the pool, without references to its input and output.
 func (p *pair) free() {
 	for i := range p {
 		p[i].in, p[i].dst = input{}, nil
@@ -142,14 +141,14 @@ func (p *pair) free() {
 	pairs.Put(p)
 }
 
-// A stream is what is decoded and how far that is.
+// A stream is the state of decoding one input.
 type stream struct {
 	decoder
 	in    input
 	dst   []byte
 	out   int
-	block bool // in a block of codes
-	stuck bool // fast is at what is no symbol for it
+	block bool // within a compressed block
+	stuck bool // fast stopped at an entry that it cannot decode
 	bad   bool // fast found an error
 	final bool // in the last block
 	err   error
@@ -160,8 +159,8 @@ func (s *stream) start(dst, src []byte) {
 	s.block, s.stuck, s.bad, s.final = false, false, false, false
 }
 
-// next goes on to where fast can go on, and reports whether there is such a place: else
-// the stream ended, or dst is full, or there is an error.
+// next decodes up to a place where fast can continue, and reports whether it reached one. Otherwise the
+// stream ended, dst is full, or an error occurred.
 func (s *stream) next() bool {
 	for s.err == nil {
 		if s.bad {
@@ -184,7 +183,7 @@ func (s *stream) next() bool {
 	return false
 }
 
-// header reads the start of a block, and all of one that is not compressed.
+// header reads the header of a block, and all of a stored block.
 func (s *stream) header() {
 	in := &s.in
 	in.refill()
@@ -207,8 +206,8 @@ func (s *stream) header() {
 	}
 }
 
-// input is the bits that were not used yet: n in b, lowest first, and then src from
-// pos on. Past the end of src there are no bits; b holds zeros above n.
+// input holds the unused bits: n bits in b, lowest first, and then src from pos on. The bits above n in
+// b are zeros at the end of src.
 type input struct {
 	src []byte
 	pos int
@@ -216,14 +215,14 @@ type input struct {
 	n   uint
 }
 
-// refill makes n at least 56, if there is so much input.
+// refill makes n at least 56 if the input is long enough.
 func (in *input) refill() {
 	if len(in.src)-in.pos >= 8 {
 		in.b |= binary.LittleEndian.Uint64(in.src[in.pos:]) << in.n
 		k := (63 - in.n) >> 3
 		in.pos += int(k)
 		in.n += k * 8
-		// The bits above n are those of the bytes at pos, which are added again.
+		// The bits above n are those of the bytes at pos. ORing them in again changes nothing.
 		in.b &= 1<<in.n - 1
 		return
 	}
@@ -234,7 +233,7 @@ func (in *input) refill() {
 	}
 }
 
-// take removes k bits, which are there.
+// take removes k bits, which must be in the buffer.
 func (in *input) take(k uint) uint {
 	v := uint(in.b & (1<<k - 1))
 	in.b >>= k
@@ -242,7 +241,7 @@ func (in *input) take(k uint) uint {
 	return v
 }
 
-// stored copies a block that is not compressed.
+// stored copies a stored block.
 func (in *input) stored(dst []byte, out int) (int, error) {
 	in.take(in.n & 7)
 	in.pos -= int(in.n / 8)
@@ -265,7 +264,7 @@ func (in *input) stored(dst []byte, out int) (int, error) {
 	return out + want, nil
 }
 
-// dynamic reads the codes of a block.
+// dynamic reads the codes of a block with dynamic Huffman codes.
 func (d *decoder) dynamic(in *input) error {
 	in.refill()
 	if in.n < 14 {
@@ -353,11 +352,11 @@ func (d *decoder) fixed() {
 			lens[i] = 5
 		}
 	}
-	// These codes are complete.
+	// The fixed codes are complete.
 	_ = d.codes(lens[:litLenCodes], lens[litLenCodes:])
 }
 
-// codes makes the tables of the codes with these lengths.
+// codes builds the tables for codes of these lengths.
 func (d *decoder) codes(litLen, dist []uint8) error {
 	if !d.build(d.litLen[:], litLenBits, litLen, litLenValues[:]) {
 		return ErrCorrupt
@@ -370,21 +369,21 @@ func (d *decoder) codes(litLen, dist []uint8) error {
 	return nil
 }
 
-// mostlyLiterals reports whether seven of eight symbols or more are literals, by the lengths
-// of the codes: one of n bits is for a share of 2^-n of all symbols. Where the codes are not
-// complete, what is not used counts as literals.
+// mostlyLiterals estimates from the lengths of the codes whether at least seven of eight symbols are
+// literals. A code of n bits stands for a share of 2^-n of all symbols. The unused share of incomplete
+// codes counts as literals.
 func mostlyLiterals(lens []uint8) bool {
-	share := 0 // of the others
+	share := 0 // share of all other symbols
 	for _, n := range lens[endOfBlock:] {
 		share += 1 << maxBits >> n & (1<<maxBits - 1)
 	}
 	return share <= 1<<maxBits/8
 }
 
-// The entries of the symbols, without the lengths of their codes.
+// These are the entries of the symbols, without the lengths of their codes.
 var preValues, litLenValues, distValues = values()
 
-// afterValues are what the symbols add to the entry of a literal in front of them.
+// afterValues are what the symbols add to the entry of a preceding literal.
 var afterValues = func() (after [litLenCodes]uint32) {
 	after = litLenValues
 	for i := range endOfBlock {

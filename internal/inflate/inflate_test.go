@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// texts are inputs of many kinds: what compresses well, badly and not at all.
+// texts returns inputs that compress well, badly and not at all.
 func texts() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	random := make([]byte, 100_000)
@@ -62,7 +62,7 @@ func testDecode(t *testing.T) {
 			if n, err := Decode(dst, z); err != nil || !bytes.Equal(dst[:n], text) {
 				t.Errorf("%s, level %d: %d bytes, %v", name, level, n, err)
 			}
-			// Exactly full, with something behind the stream; and full before its end.
+			// The destination is exactly full, with data behind the stream, or full before its end.
 			z = append(z, "and more"...)
 			for _, size := range []int{len(text), len(text) / 2, 1} {
 				size = min(size, len(text))
@@ -82,13 +82,13 @@ func TestDecodeTruncated(t *testing.T) {
 		dst := make([]byte, len(text)+1)
 		for i := range len(z) - 1 {
 			if n, err := Decode(dst, z[:i]); err == nil && n >= len(text) {
-				t.Fatalf("level %d: %d of %d bytes were enough", level, i, len(z))
+				t.Fatalf("level %d: no error for %d of %d bytes", level, i, len(z))
 			}
 		}
 	}
 }
 
-// paths runs f with the assembly, if there is any, and without.
+// paths runs f with the assembly, if available, and without it.
 func paths(f func(path string)) {
 	f("default")
 	if useAssembly {
@@ -98,8 +98,8 @@ func paths(f func(path string)) {
 	}
 }
 
-// TestMalformed flips each bit of streams, and cuts them off at each byte: what the standard
-// library takes for an error is one, and nothing else is.
+// TestMalformed flips each bit of streams and truncates them at each byte. Decode must return an error
+// exactly if the standard library does.
 func TestMalformed(t *testing.T) {
 	all := texts()
 	for _, name := range []string{"lines", "half", "period"} {
@@ -118,16 +118,16 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// decodePair is DecodeAll of two jobs.
+// decodePair runs DecodeAll with two jobs.
 func decodePair(dstA, srcA, dstB, srcB []byte) (nA, nB int, errA, errB error) {
 	jobs := []Job{{Dst: dstA, Src: srcA}, {Dst: dstB, Src: srcB}}
 	DecodeAll(jobs)
 	return jobs[0].N, jobs[1].N, jobs[0].Err, jobs[1].Err
 }
 
-// TestDecodeAll decodes jobs of all kinds, as many as fit and in any order: each is as with Decode.
+// TestDecodeAll checks that jobs of all kinds, in any number and order, return the same as Decode.
 func TestDecodeAll(t *testing.T) {
-	var kinds [][2][]byte // source, and what it gives
+	var kinds [][2][]byte // source and output
 	for _, text := range texts() {
 		text = text[:min(len(text), 1<<16)]
 		z := deflate(t, text, 6)
@@ -156,7 +156,7 @@ func TestDecodeAll(t *testing.T) {
 	})
 }
 
-// TestDecodePair decodes each text beside each other one.
+// TestDecodePair decodes each text together with each other one.
 func TestDecodePair(t *testing.T) {
 	type packed struct{ text, z []byte }
 	var all []packed
@@ -177,7 +177,7 @@ func TestDecodePair(t *testing.T) {
 	})
 }
 
-// TestBounds has what is behind the destination, which is written to in wide steps, stay.
+// TestBounds checks that wide stores do not change memory behind the destination.
 func TestBounds(t *testing.T) {
 	paths(func(path string) {
 		for name, text := range texts() {
@@ -189,7 +189,7 @@ func TestBounds(t *testing.T) {
 				Decode(a[:size], z)
 				for _, dst := range [][]byte{a, b} {
 					if !bytes.Equal(dst[:size], text[:size]) || len(bytes.Trim(dst[size:], "\xa5")) > 0 {
-						t.Fatalf("%s, %s: other bytes at %d", path, name, size)
+						t.Fatalf("%s, %s: memory behind the destination changed, size %d", path, name, size)
 					}
 				}
 			}
@@ -208,8 +208,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// compare checks what Decode and DecodeAll, beside another stream, make of z by the standard
-// library: the same bytes, and an error where that has one.
+// compare checks the results of Decode and of DecodeAll with another stream against the standard
+// library: the same bytes, and an error exactly if that has one.
 func compare(t *testing.T, z, other []byte, size int) {
 	want := make([]byte, size)
 	wantN, wantErr := io.ReadFull(flate.NewReader(bytes.NewReader(z)), want)
@@ -223,7 +223,7 @@ func compare(t *testing.T, z, other []byte, size int) {
 		nP, nB, errP, errB := decodePair(beside, other, second, z)
 		verdict(t, path+", second", second, nB, errB, want, wantN, wantErr)
 		if nO != nP || errO != errP {
-			t.Fatalf("%s: %d bytes, %v of the other one, or %d, %v", path, nO, errO, nP, errP)
+			t.Fatalf("%s: the other stream: %d bytes, %v, or %d, %v", path, nO, errO, nP, errP)
 		}
 	})
 }
@@ -231,11 +231,11 @@ func compare(t *testing.T, z, other []byte, size int) {
 func verdict(t *testing.T, path string, got []byte, n int, err error, want []byte, wantN int, wantErr error) {
 	t.Helper()
 	if !bytes.Equal(got[:min(n, wantN)], want[:min(n, wantN)]) {
-		t.Fatalf("%s: other bytes", path)
+		t.Fatalf("%s: wrong bytes", path)
 	}
 	if wantErr == io.EOF || wantErr == io.ErrUnexpectedEOF {
-		// The stream ended, or the input did, which is an error here unless dst
-		// was full by then: the standard library is behind with its output.
+		// The stream or the input ended. The latter is an error here unless dst was full by then. The
+		// standard library lags behind with its output.
 		if n < wantN || n != wantN && n < len(got) && err == nil {
 			t.Fatalf("%s: %d bytes, %v, want %d", path, n, err, wantN)
 		}
@@ -252,7 +252,7 @@ func verdict(t *testing.T, path string, got []byte, n int, err error, want []byt
 	}
 }
 
-// FuzzDecode compares with the standard library, one stream alone and both in turns.
+// FuzzDecode compares with the standard library, one stream alone and two in turns.
 func FuzzDecode(f *testing.F) {
 	all := texts()
 	names := slices.Sorted(maps.Keys(all))
@@ -285,13 +285,13 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// TestTooFar has matches that reach to before the start of what was decoded, in streams that
-// are short, so that no fast loop sees them, and long; with a code of each kind.
+// TestTooFar tests matches that reach to before the start of the output, with each kind of code. Short
+// streams do not use the fast loops, long ones do.
 func TestTooFar(t *testing.T) {
 	for name, z := range map[string][]byte{
-		// Fixed codes: a match of 3 bytes at distance 1, the end of the block.
+		// Fixed codes: a match of 3 bytes at distance 1, then the end of the block.
 		"first": {0x03, 0x02, 0x00},
-		// The literal a, a match of 3 bytes at distance 2, the end.
+		// The literal "a", a match of 3 bytes at distance 2, then the end.
 		"second": {0x4b, 0x04, 0x42, 0x00},
 		// The same with a match at distance 32768.
 		"farthest": {0x4b, 0x04, 0xde, 0xff, 0x0f, 0x00},
@@ -304,7 +304,7 @@ func TestTooFar(t *testing.T) {
 					t.Errorf("%s, %d bytes behind, room for %d: %d bytes, %v", name, more, room, n, err)
 				}
 				if _, err := io.ReadAll(flate.NewReader(bytes.NewReader(src))); err == nil {
-					t.Fatalf("%s: the standard library reads it", name)
+					t.Fatalf("%s: the standard library accepts it", name)
 				}
 			}
 		}

@@ -3,43 +3,43 @@ package inflate
 import "io"
 
 const (
-	window    = 32 << 10 // RFC 1951, section 2: no distance is longer
+	window    = 32 << 10 // maximum distance (RFC 1951, section 2)
 	readerIn  = 256 << 10
 	readerOut = 256 << 10
 
-	// leastIn is how much input there is before a block begins, if there is so much: a block that is not
-	// compressed is copied as one. The header of another one takes less: 14 bits, 19 lengths of 3 bits,
+	// leastIn is the minimum input before a block begins, unless the input is shorter. A stored block
+	// is copied as a whole. The header of a compressed block is shorter: 14 bits, 19 lengths of 3 bits,
 	// and 316 codes of 7 bits with 7 more bits each.
 	leastIn = 64<<10 + 64
 
-	// leastOut is how much room there is for output: a block that is not compressed goes there, or what
-	// the last bits of input give, which fast leaves to slow: fastIn bytes and the bit buffer, with two
-	// bits or more for a match.
+	// leastOut is the minimum space for output. It has to hold a stored block, or the output of the
+	// last bits of input that fast leaves to slow: fastIn bytes and the bit buffer, with at least two
+	// bits per match.
 	leastOut = 64<<10 + fastOut
 )
 
-// A Reader decompresses deflate streams of any length, one after the other, and keeps a window of what
-// it gives. Between two streams it gives the bytes of the input as they are. It is for one goroutine at
-// a time.
+// A Reader decompresses deflate streams of any length, one after the other, with a window of its
+// output. Between two streams it returns the bytes of the input unchanged. It is not safe for
+// concurrent use.
 type Reader struct {
 	s      stream
 	r      io.Reader
-	in     []byte // what s.in.src is a part of
-	last   error  // of r; there is no more input
-	buf    []byte // a window, and what is decoded behind it
-	part   []byte // was not read yet
-	inside bool   // a stream
-	err    error  // of the stream
+	in     []byte // buffer that contains s.in.src
+	last   error  // error of r, after which there is no more input
+	buf    []byte // the window, followed by new output
+	part   []byte // output that was not read yet
+	inside bool   // within a stream
+	err    error  // error of the stream
 }
 
-// NewReader returns a Reader of r, which it reads ahead of what it gives.
+// NewReader returns a Reader of r. It reads ahead.
 func NewReader(r io.Reader) *Reader {
 	d := &Reader{r: r, in: make([]byte, readerIn), buf: make([]byte, window+readerOut+leastOut)}
 	d.s.start(d.buf, d.in[:0])
 	return d
 }
 
-// ReadByte returns the next byte of the input, between two streams. At the end of the input it is
+// ReadByte returns the next byte of the input between two streams. At the end of the input it returns
 // [io.EOF].
 func (r *Reader) ReadByte() (byte, error) {
 	r.fill(1)
@@ -51,7 +51,7 @@ func (r *Reader) ReadByte() (byte, error) {
 	return in.src[in.pos-1], nil
 }
 
-// Start begins with a stream, at the next byte of the input.
+// Start begins a stream at the next byte of the input.
 func (r *Reader) Start() {
 	in := r.s.in
 	r.s.start(r.buf, nil)
@@ -60,8 +60,8 @@ func (r *Reader) Start() {
 	r.inside = true
 }
 
-// Read implements [io.Reader]. Behind the end of a stream it is [io.EOF], until the next one is started.
-// An input that ends before that is [ErrCorrupt].
+// Read implements [io.Reader]. It returns [io.EOF] at the end of a stream, until Start begins the next
+// one. If the input ends first, the error is [ErrCorrupt].
 func (r *Reader) Read(p []byte) (int, error) {
 	part, err := r.Part()
 	n := copy(p, part)
@@ -69,7 +69,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Part is Read without a copy: what it returns is good until the next call of a method.
+// Part is like Read without a copy. The result is valid until the next call of a method.
 func (r *Reader) Part() ([]byte, error) {
 	for len(r.part) == 0 {
 		if r.err == nil && !r.inside {
@@ -85,13 +85,13 @@ func (r *Reader) Part() ([]byte, error) {
 	return part, nil
 }
 
-// fill makes n bytes of input available, if there are so many.
+// fill makes n bytes of input available, or as many as there are.
 func (r *Reader) fill(n int) {
 	in := &r.s.in
 	if len(in.src)-in.pos >= n || r.last != nil {
 		return
 	}
-	back := min(in.pos, 8) // what is in the bit buffer may be given back
+	back := min(in.pos, 8) // end can return the bytes in the bit buffer
 	have := copy(r.in, in.src[in.pos-back:])
 	in.pos = back
 	for empty := 0; have < len(r.in) && r.last == nil; {
@@ -109,7 +109,7 @@ func (r *Reader) fill(n int) {
 	in.src = r.in[:have]
 }
 
-// next decodes more. What it returns is good until it is called again.
+// next decodes more output. The result is valid until the next call.
 func (r *Reader) next() ([]byte, error) {
 	s := &r.s
 	if len(s.dst)-s.out < leastOut {
@@ -126,7 +126,7 @@ func (r *Reader) next() ([]byte, error) {
 		case s.block && !s.stuck && s.room():
 			s.fast()
 		case s.block:
-			// The end of the block, or that of the input.
+			// The block or the input ended.
 			s.stuck = false
 			s.slow()
 		case s.final:
@@ -136,12 +136,12 @@ func (r *Reader) next() ([]byte, error) {
 		}
 	}
 	if s.err != nil && r.last != nil && r.last != io.EOF {
-		s.err = r.last // and not what followed of that
+		s.err = r.last // rather than the decoding error that it caused
 	}
 	return r.buf[from:s.out], s.err
 }
 
-// end gives back the bytes of the input that were not used.
+// end returns the unused bytes in the bit buffer to the input.
 func (r *Reader) end() {
 	in := &r.s.in
 	in.take(in.n & 7)

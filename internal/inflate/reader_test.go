@@ -8,7 +8,8 @@ import (
 	"testing/iotest"
 )
 
-// TestReader has streams with bytes between them, from readers that give much, and a byte at a time.
+// TestReader decodes streams with bytes between them, from readers that return large parts and single
+// bytes.
 func TestReader(t *testing.T) { paths(func(string) { testReader(t) }) }
 
 func testReader(t *testing.T) {
@@ -22,7 +23,7 @@ func testReader(t *testing.T) {
 			want.WriteString("between")
 		}
 	}
-	big := bytes.Repeat(texts["mixed"], 20) // windows slide
+	big := bytes.Repeat(texts["mixed"], 20) // so that the window slides
 	all.Write(deflate(t, big, 6))
 	want.Write(big)
 	for name, in := range map[string]io.Reader{
@@ -48,7 +49,7 @@ func testReader(t *testing.T) {
 	}
 }
 
-// TestReaderErrors cuts a stream off everywhere, and has a reader that fails.
+// TestReaderErrors truncates a stream at each byte, and tests a failing reader.
 func TestReaderErrors(t *testing.T) {
 	z := deflate(t, texts()["lines"][:5000], 6)
 	for n := range z {
@@ -58,20 +59,20 @@ func TestReaderErrors(t *testing.T) {
 			t.Errorf("%d of %d bytes: %v", n, len(z), err)
 		}
 	}
-	fails := errors.New("it fails")
+	fails := errors.New("read failed")
 	r := NewReader(io.MultiReader(bytes.NewReader(z[:len(z)/2]), iotest.ErrReader(fails)))
 	r.Start()
 	if _, err := io.Copy(io.Discard, r); !errors.Is(err, fails) {
-		t.Errorf("a reader that fails: %v", err)
+		t.Errorf("failing reader: %v", err)
 	}
-	// No stream has a window of the one before it.
-	z = append(z, 0x63, 0x00, 0x02, 0x00) // "\x00", and a match of the byte in front
+	// A stream must not see the window of the previous one.
+	z = append(z, 0x63, 0x00, 0x02, 0x00) // "\x00", and a match at distance 1
 	r = NewReader(bytes.NewReader(z))
 	r.Start()
 	io.Copy(io.Discard, r)
 	r.Start()
 	if n, _ := io.Copy(io.Discard, r); n > 8 {
-		t.Errorf("%d bytes from a window that is not there", n)
+		t.Errorf("%d bytes from the window of the previous stream", n)
 	}
 }
 
@@ -83,7 +84,7 @@ func FuzzReader(f *testing.F) {
 		want := make([]byte, 1<<20)
 		n, err := Decode(want, z)
 		if n == len(want) {
-			return // Decode stops there
+			return // Decode stops when dst is full
 		}
 		r := NewReader(bytes.NewReader(z))
 		r.Start()

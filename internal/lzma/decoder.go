@@ -5,48 +5,47 @@ import (
 	"io"
 )
 
-// A Source is where compressed data come from. It should be buffered. A Decoder takes no byte
-// from it that is not of its own data.
+// A Source supplies compressed data. It should be buffered. A Decoder reads no byte behind the end of
+// its data.
 type Source interface {
 	io.Reader
 	io.ByteReader
 }
 
-// A Decoder decodes the LZMA2 data of one stream after another. It is big, and is meant to be
-// used again. It is for one goroutine at a time.
+// A Decoder decodes the LZMA2 data of one stream after another. It is large and meant for reuse. It is
+// not safe for concurrent use.
 type Decoder struct {
 	lane
 	src       Source
-	slides    bool // the window is a buffer
-	needReset bool // of the dictionary
+	slides    bool // the window is a sliding buffer
+	needReset bool // the next chunk must reset the dictionary
 	needProps bool
-	inside    bool // a chunk is begun
-	from      int  // of win: where it begins
+	inside    bool // within a chunk
+	from      int  // start of the chunk in win
 	packed    int64
 	err       error
 }
 
-// WindowSize returns how long the window of [Decoder.Slide] must be at least for a
-// dictionary of dict bytes and an output of size bytes, -1 if that is not known.
+// WindowSize returns the minimum length of the window of [Decoder.Slide] for a dictionary of dict bytes
+// and an output of size bytes; size is -1 if unknown.
 func WindowSize(dict uint32, size int64) int64 {
 	n := int64(dict)
 	if size < 0 || size > n+MaxChunk {
-		// The dictionary moves whenever the rest is full. What it costs is small against
-		// decoding so much.
+		// The dictionary moves whenever the rest is full. The cost is small compared with decoding that
+		// much.
 		return n + max(MaxChunk, n/4) + slack
 	}
 	return size + slack
 }
 
-// Fill prepares d to decode LZMA2 data of src into all of dst: more is an error. What is behind
-// the end of the data stays as it is, or is overwritten.
+// Fill prepares d to decode LZMA2 data of src into dst, which must hold all of the output. Bytes of dst
+// behind the output may be overwritten.
 func (d *Decoder) Fill(src Source, dict uint32, dst []byte) { d.start(src, dict, dst, false) }
 
-// Slide prepares d to decode LZMA2 data of src through window, which is at least as long as
-// WindowSize tells.
+// Slide prepares d to decode LZMA2 data of src through window, whose length is at least [WindowSize].
 func (d *Decoder) Slide(src Source, dict uint32, window []byte) { d.start(src, dict, window, true) }
 
-// Stop has d forget its source. A [Pair] then takes it for idle.
+// Stop makes d forget its source. A [Pair] then treats it as idle.
 func (d *Decoder) Stop() { d.src, d.win, d.inside = nil, nil, false }
 
 func (d *Decoder) start(src Source, dict uint32, win []byte, slides bool) {
@@ -57,12 +56,12 @@ func (d *Decoder) start(src Source, dict uint32, win []byte, slides bool) {
 
 const maxInt = int(^uint(0) >> 1)
 
-// Packed returns how many bytes were taken from the source.
+// Packed returns the number of bytes read from the source.
 func (d *Decoder) Packed() int64 { return d.packed }
 
-// Next decodes the next chunk and returns what it gives, a part of the window that holds until
-// the next call. At the end of the data the error is io.EOF. Errors of the source come as they
-// are, but for an early end, which is io.ErrUnexpectedEOF. An error stays.
+// Next decodes the next chunk and returns its output, a part of the window that is valid until the next
+// call. At the end of the data the error is io.EOF. Errors of the source are returned unchanged, except
+// that an early end is io.ErrUnexpectedEOF. Later calls return the same error.
 func (d *Decoder) Next() ([]byte, error) {
 	for d.begun(); d.pending(); {
 		d.decode()
@@ -70,7 +69,7 @@ func (d *Decoder) Next() ([]byte, error) {
 	return d.chunk()
 }
 
-// begun begins the next chunk if the last one is done.
+// begun begins the next chunk if the current one is done.
 func (d *Decoder) begun() {
 	if !d.inside && d.err == nil {
 		d.err = d.header()
@@ -78,12 +77,12 @@ func (d *Decoder) begun() {
 	}
 }
 
-// pending reports whether there is more to decode of the chunk.
+// pending reports whether the chunk has more to decode.
 func (d *Decoder) pending() bool {
 	return d.err == nil && d.out < d.stop && d.in <= d.inEnd && !d.bad
 }
 
-// chunk ends and returns the chunk that was decoded.
+// chunk finishes and returns the decoded chunk.
 func (d *Decoder) chunk() ([]byte, error) {
 	d.inside = false
 	if d.err == nil {
@@ -97,24 +96,24 @@ func (d *Decoder) chunk() ([]byte, error) {
 
 // finish checks the end of a chunk.
 func (d *Decoder) finish() error {
-	// The end takes its last byte only if the last symbol asks for it.
+	// The end consumes its last byte only if the last symbol needs it.
 	if d.rng < topValue && d.in < len(d.packedIn) {
 		d.code = d.code<<8 | uint32(d.packedIn[d.in])
 		d.in++
 	}
 	switch {
 	case d.bad || d.out > d.stop:
-		return corrupt("distance or length in the chunk that ends at byte %d of the data", d.packed)
+		return corrupt("invalid distance or length in the chunk that ends at byte %d", d.packed)
 	case d.in > d.inEnd:
-		return corrupt("chunk that ends at byte %d of the data is longer than its size tells", d.packed)
+		return corrupt("chunk that ends at byte %d is longer than its header says", d.packed)
 	case d.in < d.inEnd || d.code != 0:
-		return corrupt("chunk that ends at byte %d of the data has no valid end", d.packed)
+		return corrupt("chunk that ends at byte %d has an invalid end", d.packed)
 	}
 	return nil
 }
 
-// header reads the header of a chunk and all of the chunk. One that is not compressed is then
-// in the window. The error is io.EOF at the end of the data.
+// header reads the header and the compressed data of a chunk. It copies an uncompressed chunk to the
+// window. At the end of the data the error is io.EOF.
 func (d *Decoder) header() error {
 	var h [6]byte
 	var err error
@@ -160,7 +159,7 @@ func (d *Decoder) header() error {
 	}
 	d.from, d.stop = d.out, d.out+size
 	if control < 0x80 {
-		// As if it were decoded.
+		// Continue as if it had been decoded.
 		d.out = d.stop
 		d.in, d.inEnd, d.rng, d.code = 0, 0, 1<<32-1, 0
 		return d.read(d.win[d.from:d.stop])
@@ -175,7 +174,7 @@ func (d *Decoder) header() error {
 	if control >= 0xa0 {
 		d.reset()
 	}
-	// Byte 0 is not in use, and it takes 4 bytes to begin (lzma-specification, "Range
+	// Byte 0 is unused, and the range decoder starts with 4 bytes (lzma-specification, "Range
 	// decoder").
 	if packed < 5 {
 		return corrupt("compressed chunk of %d bytes, fewer than 5", packed)
@@ -186,14 +185,14 @@ func (d *Decoder) header() error {
 	return d.begin(packed)
 }
 
-// read takes all of p from the source.
+// read fills p from the source.
 func (d *Decoder) read(p []byte) error {
 	n, err := io.ReadFull(d.src, p)
 	d.packed += int64(n)
 	return early(err)
 }
 
-// early returns io.ErrUnexpectedEOF for an end.
+// early turns io.EOF into io.ErrUnexpectedEOF.
 func early(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -201,7 +200,7 @@ func early(err error) error {
 	return err
 }
 
-// room has the window take size more bytes.
+// room makes space for size more bytes in the window.
 func (d *Decoder) room(size int) error {
 	if !d.slides {
 		if size > len(d.win)-d.out {
@@ -212,13 +211,13 @@ func (d *Decoder) room(size int) error {
 	if len(d.win)-d.out >= size+slack {
 		return nil
 	}
-	// Positions keep their low bits, so that base stays what it is but for a multiple of them.
-	// Nothing in front of the start of the dictionary is used again.
+	// Positions keep their low bits, so base changes only by a multiple of them. Nothing before the
+	// start of the dictionary is used again.
 	keep := min(d.out-d.low, d.dict)
 	move := (d.out - keep) &^ (maxPos - 1)
 	if len(d.win)-d.out+move < size+slack {
-		// It is made for less output than this.
-		return corrupt("more output than was said, in a window of %d bytes", len(d.win))
+		// The window was made for less output.
+		return corrupt("output exceeds the expected size, in a window of %d bytes", len(d.win))
 	}
 	copy(d.win, d.win[move:d.out])
 	d.out -= move

@@ -2,10 +2,10 @@ package lzma
 
 //go:generate go -C _asm run .
 
-// useAssembly is whether the CPU has what the assembly takes. Tests set it.
+// useAssembly is true if the CPU has the instructions that the assembly needs. Tests change it.
 var useAssembly = hasSSSE3()
 
-// reversed has 5 bits in reverse order.
+// reversed holds all 5-bit values with their bits in reverse order.
 var reversed = func() (r [32]uint8) {
 	for i := range r {
 		for k := range 5 {
@@ -15,8 +15,8 @@ var reversed = func() (r [32]uint8) {
 	return
 }()
 
-// repeats has by distance the places of 16 bytes that repeat so many, and wholes how many of
-// them are whole repetitions.
+// repeats holds, by distance, the source positions of 16 bytes that repeat that many. wholes holds how
+// many of the 16 bytes are complete repetitions.
 var repeats, wholes = func() (r [16][16]uint8, w [16]uint8) {
 	for d := 1; d < 16; d++ {
 		for i := range 16 {
@@ -27,14 +27,14 @@ var repeats, wholes = func() (r [16][16]uint8, w [16]uint8) {
 	return
 }()
 
-// The assembly reads these.
+// The assembly uses these variables.
 var _, _, _ = &reversed, &repeats, &wholes
 
-// fast decodes symbols as generic does, without looking at the ends of input and output, up to
-// near one of them.
+// fast decodes symbols like generic, but without checks for the ends of input and output. It stops near
+// one of them.
 func (s *lane) fast() { fastSSSE3(s) }
 
-// fast goes on with both lanes, until one of them would not go on with fast.
+// fast decodes both lanes until one of them can no longer use fast.
 func (p *Pair) fast() { pairSSSE3(p) }
 
 // hasSSSE3 reports whether the CPU has SSSE3.

@@ -2,10 +2,10 @@
 
 package lzma
 
-// useAssembly: there is none.
+// useAssembly is false: this architecture has no assembly.
 var useAssembly = false
 
 func (s *lane) fast() { s.generic(s.stop) }
 
-// fast goes on with one lane: in turns they would need more registers than the compiler has.
+// fast decodes one lane only: two in turns need more registers than the compiler has.
 func (p *Pair) fast() { p[0].generic(p[0].stop) }

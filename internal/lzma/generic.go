@@ -1,7 +1,7 @@
 package lzma
 
-// bit decodes a bit with probability *p. Normalisation comes first, as in liblzma, so that a
-// chunk takes no byte that it does not need (lzma-specification, "Bit decoding").
+// bit decodes a bit with probability *p. Like liblzma, it normalizes first, so that a chunk needs no
+// surplus byte (lzma-specification, "Bit decoding").
 func bit(p *uint16, rng, code uint32, s *lane, in int) (uint, uint32, uint32, int) {
 	if rng < topValue {
 		rng, code = rng<<8, code<<8|uint32(s.packedIn[in])
@@ -17,8 +17,8 @@ func bit(p *uint16, rng, code uint32, s *lane, in int) (uint, uint32, uint32, in
 	return 1, rng - bound, code - bound, in
 }
 
-// generic decodes symbols until the output is at stop, or the input behind its end, which is
-// an error.
+// generic decodes symbols until the output reaches stop, or the input passes its end, which is an
+// error.
 func (s *lane) generic(stop int) {
 	var (
 		rng, code, in = s.rng, s.code, s.in
@@ -83,7 +83,7 @@ func (s *lane) generic(stop int) {
 			state = uint(afterRep[state])
 		}
 
-		// The length: less than 8 more than the least one, less than 8 more than that, or more.
+		// Decode the length. It has three ranges: two of 8 values, and one of 256.
 		tree, end, least := lengths+lenLow+pos*8, uint(8), uint(minMatch)
 		if b, rng, code, in = bit(&s.probs[lengths+lenChoice], rng, code, s, in); b != 0 {
 			tree, end, least = lengths+lenMid+pos*8, 8, minMatch+8
@@ -108,11 +108,11 @@ func (s *lane) generic(stop int) {
 			slot := sym - 64
 			dist := slot
 			if slot >= 4 {
-				n := slot>>1 - 1 // bits below the first two
+				n := slot>>1 - 1 // number of bits below the top two
 				dist = (2 | slot&1) << n
 				tree = distTree + dist - slot
 				if slot >= 14 {
-					// All but the last 4 have a probability of one half each.
+					// All bits except the last 4 have a fixed probability of one half.
 					var direct uint32
 					for range n - 4 {
 						if rng < topValue {
@@ -121,14 +121,14 @@ func (s *lane) generic(stop int) {
 						}
 						rng >>= 1
 						code -= rng
-						minus := 0 - code>>31 // all ones if it was less
+						minus := 0 - code>>31 // all ones if code was less than the bound
 						code += rng & minus
 						direct = direct<<1 + minus + 1
 					}
 					dist += uint(direct) << 4
 					tree, n = distAlign, 4
 				}
-				// The lowest bit is first.
+				// The lowest bit comes first.
 				sym = 1
 				for i := range n {
 					b, rng, code, in = bit(&s.probs[tree+sym], rng, code, s, in)
@@ -138,21 +138,20 @@ func (s *lane) generic(stop int) {
 			}
 			rep[0] = uint32(dist)
 		}
-		// A distance of 2^32 marks an end, which LZMA2 does not have.
+		// A distance of 2^32 is an end marker, which LZMA2 does not have.
 		if !s.valid(rep[0], out) || length > len(win)-out {
 			s.bad = true
 			break
 		}
 		for from, end := out-int(rep[0])-1, out+length; out < end; {
-			// Each round there is twice as much to copy from.
+			// Each round doubles the bytes to copy from.
 			out += copy(win[out:end], win[from:out])
 		}
 	}
 	s.rng, s.code, s.in, s.out, s.state, s.rep = rng, code, in, out, uint32(state), rep
 }
 
-// literalProbs returns the probabilities of a literal at out (lzma-specification, "Literal
-// decoding").
+// literalProbs returns the probabilities of a literal at out (lzma-specification, "Literal decoding").
 func (s *lane) literalProbs(out int) *[litProbs]uint16 {
 	var last uint
 	if out > s.low {
@@ -162,5 +161,5 @@ func (s *lane) literalProbs(out int) *[litProbs]uint16 {
 	return (*[litProbs]uint16)(s.probs[literal+context*(litProbs/0x100):])
 }
 
-// valid reports whether there are bytes at this distance, less 1.
+// valid reports whether the distance rep+1 lies within the dictionary.
 func (s *lane) valid(rep uint32, out int) bool { return uint(rep) < uint(min(out-s.low, s.dict)) }

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// paths runs f with the assembly, if there is any, and without.
+// paths runs f with the assembly, if available, and without it.
 func paths(f func(path string)) {
 	f("default")
 	if useAssembly {
@@ -25,7 +25,7 @@ func paths(f func(path string)) {
 	}
 }
 
-// raw has xz make LZMA2 data without a container.
+// raw makes LZMA2 data without a container, using xz.
 func raw(t testing.TB, text []byte, options string) []byte {
 	t.Helper()
 	need.Program(t, "xz")
@@ -38,7 +38,8 @@ func raw(t testing.TB, text []byte, options string) []byte {
 	return out
 }
 
-// texts have literals, matches of all lengths and distances, and what does not compress.
+// texts returns texts with literals, with matches of all lengths and distances, and incompressible
+// ones.
 func texts() [][]byte {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	random := make([]byte, 70_000)
@@ -49,7 +50,7 @@ func texts() [][]byte {
 	for i := range 10_000 {
 		fmt.Fprintf(&lines, "line %d of %x\n", i, rnd.Uint32()>>rnd.UintN(32))
 	}
-	// Matches at each small distance, with lengths up to the longest.
+	// Matches at each small distance, with lengths up to the maximum.
 	var short []byte
 	for d := 1; d < 70; d++ {
 		for _, n := range []int{2, 3, 9, 10, 17, 18, 40, 272, 273, 274, 600} {
@@ -63,7 +64,7 @@ func texts() [][]byte {
 	return [][]byte{lines.Bytes(), short, far, slices.Concat(random, make([]byte, 3<<20), short), {1}}
 }
 
-// all reads everything from d.
+// all reads all output of d.
 func all(d *Decoder) (out []byte, err error) {
 	for {
 		chunk, err := d.Next()
@@ -89,7 +90,7 @@ func TestDecode(t *testing.T) {
 					t.Fatalf("text %d, %s, %s: %v", i, options, path, err)
 				}
 				if d.Packed() != int64(len(z)) {
-					t.Errorf("%d of %d bytes", d.Packed(), len(z))
+					t.Errorf("read %d of %d bytes", d.Packed(), len(z))
 				}
 				for _, size := range []int64{-1, int64(len(text))} {
 					dict := uint32(len(text) + 1)
@@ -106,7 +107,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestPair decodes each text beside each other one.
+// TestPair decodes each text together with each other one.
 func TestPair(t *testing.T) {
 	p := new(Pair)
 	all := texts()
@@ -146,7 +147,7 @@ func TestPair(t *testing.T) {
 	})
 }
 
-// TestBehind has what is behind the destination stay as it is.
+// TestBehind checks that bytes behind the destination do not change.
 func TestBehind(t *testing.T) {
 	for _, text := range texts()[:2] {
 		text = text[:5000]
@@ -158,7 +159,7 @@ func TestBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(dst[len(text):], bytes.Repeat([]byte{0xa5}, 1000)) {
-			t.Error("it writes behind the end")
+			t.Error("the decoder wrote behind the end")
 		}
 		d.Fill(bytes.NewReader(z), 1<<20, dst[:len(text)-1])
 		if _, err := all(d); !errors.Is(err, ErrCorrupt) {
@@ -167,8 +168,8 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-// TestMalformed flips each bit of a stream, and cuts it off at each byte: the assembly and the
-// other code say the same.
+// TestMalformed flips each bit of a stream and truncates it at each byte. The assembly and the Go code
+// must agree.
 func TestMalformed(t *testing.T) {
 	for _, text := range [][]byte{texts()[0][:700], texts()[1][:3000]} {
 		z := raw(t, text, "preset=6e")
@@ -218,7 +219,7 @@ func compare(t *testing.T, z []byte) error {
 			t.Fatalf("%s: %d bytes, %v; default: %d, %v\n%x", way, len(got), err, len(want), first, z)
 		}
 	}
-	// Of two in turns one is at another place.
+	// In a pair, one of the two starts at another position.
 	p := &fuzzedTwo
 	p[0].Slide(bytes.NewReader(z), dict, window())
 	p[1].Slide(bytes.NewReader(z), dict, window())
@@ -247,7 +248,7 @@ func compare(t *testing.T, z []byte) error {
 	return first
 }
 
-// FuzzDecode has the assembly, alone and in turns, and the other code say the same.
+// FuzzDecode checks that the assembly, alone and in turns, and the Go code agree.
 func FuzzDecode(f *testing.F) {
 	if _, err := exec.LookPath("xz"); err == nil {
 		for _, text := range texts() {

@@ -1,11 +1,11 @@
 package lzma
 
-// A Pair is two decoders that take turns: while one waits for a result, the other goes on.
+// A Pair is two decoders that take turns: while one waits for a result, the other continues.
 type Pair [2]Decoder
 
-// Next goes on with the decoders that are at work, which are those that were given a source and
-// had no error since, until one is through a chunk. It returns which one that is, and what
-// [Decoder.Next] of that one would. If none is at work, it returns -1.
+// Next runs the active decoders until one has finished a chunk. It returns the index of that decoder
+// and the results of its [Decoder.Next]. A decoder is active if it has a source and has returned no
+// error since it got it. Without an active decoder, Next returns -1.
 func (p *Pair) Next() (i int, chunk []byte, err error) {
 	work := [2]bool{}
 	for i := range p {
@@ -39,8 +39,7 @@ func (p *Pair) Next() (i int, chunk []byte, err error) {
 	return i, chunk, err
 }
 
-// decode goes on with both lanes, or with one that is at a place where they can not go on
-// together.
+// decode runs both lanes, or only one if they cannot run together at their present positions.
 func (p *Pair) decode() {
 	for i := range p {
 		if !p[i].quick() {

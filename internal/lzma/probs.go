@@ -1,11 +1,12 @@
 package lzma
 
-// The probabilities of a stream are in one array. Each is that of a 0, in 2048ths. A state or a
-// kind of a distance comes first, the position second. The assembly knows these places.
+// The probabilities of a stream are in one array. Each is the probability of a 0 in units of 1/2048.
+// The state or the kind of distance is the major index, the position the minor one. The assembly
+// depends on these offsets.
 const (
 	states       = 12
-	afterMatches = 7  // the first state after a symbol that is no literal
-	maxPos       = 16 // values of the low bits of the position
+	afterMatches = 7  // the first state after a symbol other than a literal
+	maxPos       = 16 // number of values of the low bits of the position
 
 	isMatch    = 0
 	isRep0Long = isMatch + states*maxPos
@@ -14,14 +15,14 @@ const (
 	isRepG1    = isRepG0 + states
 	isRepG2    = isRepG1 + states
 	distSlot   = isRepG2 + states
-	distTree   = distSlot + 4*64     // of the slots 4 to 13, one tree after the other
-	distAlign  = distTree + 128 - 13 // of the 4 low bits of longer distances
+	distTree   = distSlot + 4*64     // trees of the slots 4 to 13
+	distAlign  = distTree + 128 - 13 // tree of the low 4 bits of longer distances
 	matchLen   = distAlign + 16
 	repLen     = matchLen + lenProbs
 	literal    = repLen + lenProbs
 	allProbs   = literal + litProbs<<4
 
-	// Of a length.
+	// These offsets are within the probabilities of a length.
 	lenChoice  = 0
 	lenChoice2 = 1
 	lenLow     = 2
@@ -35,12 +36,13 @@ const (
 	probInit = 1 << (probBits - 1)
 	moveBits = 5
 	probOne  = 1 << probBits
-	moveZero = probOne - 1<<moveBits + 1 // rounds the other way
-	topValue = 1 << 24                   // a range below takes another byte
+	moveZero = probOne - 1<<moveBits + 1 // rounds in the other direction
+	topValue = 1 << 24                   // a range below this needs another byte
 	minMatch = 2
 )
 
-// The states after a symbol (lzma-specification, "Sequence of states").
+// These tables give the next state after each kind of symbol (lzma-specification, "Sequence of
+// states").
 var (
 	afterLiteral  = [states]uint8{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5}
 	afterMatch    = [states]uint8{7, 7, 7, 7, 7, 7, 7, 10, 10, 10, 10, 10}

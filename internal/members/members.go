@@ -1,5 +1,5 @@
-// Package members checks the members of JSON objects, which encoding/json takes in any case and merges
-// if a name stands twice. Two readers of one file must not see two different values.
+// Package members checks the members of JSON objects. encoding/json accepts names in any case, and
+// merges members with the same name. The check ensures that two readers of a file see the same values.
 package members
 
 import (
@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Rules say which JSON is refused, besides members that stand twice.
+// Rules say which JSON is an error, in addition to duplicate members.
 type Rules struct {
-	Depth     int  // the number of objects and arrays within each other, at most
+	Depth     int  // maximum nesting of objects and arrays
 	LowerCase bool // names must be in lower case
-	NoNull    bool // null is refused
+	NoNull    bool // null is an error
 }
 
-// Check reads one value from d. It is an error if the value breaks a rule or is no JSON.
+// Check reads one value from d. It returns an error if the value breaks a rule or is not JSON.
 func (r Rules) Check(d *json.Decoder) error { return r.check(d, 0) }
 
 func (r Rules) check(d *json.Decoder, depth int) error {
@@ -25,7 +25,7 @@ func (r Rules) check(d *json.Decoder, depth int) error {
 		return err
 	}
 	if t == nil && r.NoNull {
-		return errors.New("null is no rule: leave the member out")
+		return errors.New("null is not allowed: omit the member")
 	}
 	open, ok := t.(json.Delim)
 	if !ok {
@@ -41,7 +41,7 @@ func (r Rules) check(d *json.Decoder, depth int) error {
 			if err != nil {
 				return err
 			}
-			name := t.(string) // the decoder takes nothing else
+			name := t.(string) // the decoder accepts only strings here
 			lower := strings.ToLower(name)
 			if r.LowerCase && name != lower {
 				return fmt.Errorf("member %.40q is not in lower case", name)

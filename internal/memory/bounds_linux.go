@@ -10,23 +10,23 @@ import (
 	"syscall"
 )
 
-// bounds returns what limits the memory of the process, as far as it can be told.
+// bounds returns the limits of the process's memory, as far as they are known.
 func bounds() []bound {
 	limit := func(resource int) uint64 {
 		var r syscall.Rlimit
 		if syscall.Getrlimit(resource, &r) != nil {
 			return math.MaxUint64
 		}
-		return uint64(r.Cur) //nolint:unconvert // some systems have other types
+		return uint64(r.Cur) //nolint:unconvert // the type differs between systems
 	}
 	return system{os.DirFS("/"), limit(syscall.RLIMIT_AS), limit(syscall.RLIMIT_DATA)}.bounds()
 }
 
-// A system is what a process sees of its limits.
+// A system is where the limits of a process are read from.
 type system struct {
-	root fs.FS // with /proc and /sys
+	root fs.FS // has /proc and /sys
 	as   uint64
-	data uint64 // RLIMIT_AS and RLIMIT_DATA, bytes
+	data uint64 // as and data: RLIMIT_AS and RLIMIT_DATA, in bytes
 }
 
 func (s system) bounds() []bound {
@@ -54,8 +54,8 @@ func (s system) bounds() []bound {
 	return all
 }
 
-// cgroup returns how many bytes the control groups of the process leave it, and whether any
-// of them has a limit.
+// cgroup returns how many bytes the control groups of the process leave it, and whether any of them has
+// a limit.
 func (s system) cgroup(swapFree int64) (int64, bool) {
 	least, limited := int64(math.MaxInt64), false
 	for _, line := range strings.Split(s.text("proc/self/cgroup"), "\n") {
@@ -71,8 +71,8 @@ func (s system) cgroup(swapFree int64) (int64, bool) {
 				continue
 			}
 		}
-		// The limits of all groups above count too. In a container the path may be that
-		// of the host, of which only the root is there.
+		// The limits of all parent groups apply too. In a container the path can be that of the host,
+		// of which only the root is visible.
 		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) {
 			if n, ok := free(strings.Trim(dir, "/"), swapFree); ok {
 				least, limited = min(least, n), true
@@ -104,7 +104,7 @@ func (s system) cgroup1(dir string, _ int64) (int64, bool) {
 	at := func(name string) string { return path.Join("sys/fs/cgroup/memory", dir, name) }
 	limit, ok := s.number(at("memory.limit_in_bytes"))
 	used, ok2 := s.number(at("memory.usage_in_bytes"))
-	if !ok || !ok2 || limit > math.MaxInt64/2 { // "no limit" is a very large one
+	if !ok || !ok2 || limit > math.MaxInt64/2 { // "no limit" is a very large value
 		return 0, false
 	}
 	stat := s.fields(at("memory.stat"))
@@ -119,14 +119,13 @@ func (s system) text(name string) string {
 	return string(b)
 }
 
-// number returns the number that is all of a file; "max" is none.
+// number returns the number in a file. "max" is not a number.
 func (s system) number(name string) (int64, bool) {
 	n, err := strconv.ParseInt(strings.TrimSpace(s.text(name)), 10, 64)
 	return n, err == nil
 }
 
-// fields returns the numbers in the lines "name value" or "name: value kB" of a file, in
-// bytes.
+// fields returns the numbers in the lines "name value" or "name: value kB" of a file, in bytes.
 func (s system) fields(name string) map[string]int64 {
 	all := make(map[string]int64)
 	for _, line := range strings.Split(s.text(name), "\n") {

@@ -2,5 +2,5 @@
 
 package memory
 
-// bounds returns what limits the memory of the process, as far as it can be told.
+// bounds returns nothing: the limits are unknown on this system.
 func bounds() []bound { return nil }

@@ -1,6 +1,6 @@
-// Package memory tells how much memory a process may still take. Go ends the process when
-// the system gives it none, and nobody can catch that: who is about to allocate what a file
-// asks for looks first.
+// Package memory reports how much memory a process can still allocate. The Go runtime ends a process
+// that runs out of memory, and no program can catch that. Check before you allocate what a file asks
+// for.
 package memory
 
 import (
@@ -10,26 +10,27 @@ import (
 	"runtime"
 )
 
-// ErrShort is what every error of [Check] is.
+// ErrShort matches every error of [Check].
 var ErrShort = errors.New("not enough memory")
 
-// What the rest of the program goes on to allocate, and addresses, which the runtime takes
-// in pieces of 64 MiB.
+// These reserves are for what the rest of the program allocates, and for addresses, which the runtime
+// reserves in units of 64 MiB.
 const (
 	spare          = 16 << 20
 	spareAddresses = 80 << 20
 )
 
-// A bound is one thing that limits the memory of the process.
+// A bound is one limit of the process's memory.
 type bound struct {
 	name string
 	free int64 // bytes
-	// Whether the bound counts addresses. Those that the Go heap has given back still count.
+	// addresses is true if the bound counts addresses. Addresses that the Go heap has released still
+	// count.
 	addresses bool
 }
 
-// Check returns nil if n bytes can be allocated at once, as far as can be told, or an error
-// that says how many can, and why. It collects garbage first.
+// Check returns nil if n bytes can be allocated at once, as far as is known. Otherwise the error, which
+// matches [ErrShort], has the available memory and the limit. Check collects garbage first.
 func Check(n int64) error {
 	runtime.GC()
 	var m runtime.MemStats
@@ -38,7 +39,7 @@ func Check(n int64) error {
 		int64(m.HeapIdle), int64(m.HeapIdle-m.HeapReleased))
 }
 
-// check is Check with what the heap has and does not use: addresses, and memory.
+// check is like Check. idle and held are the unused addresses and memory of the heap, in bytes.
 func check(n int64, bounds []bound, idle, held int64) error {
 	least := bound{free: math.MaxInt64}
 	for _, b := range bounds {
@@ -48,7 +49,7 @@ func check(n int64, bounds []bound, idle, held int64) error {
 			reusable = idle
 			b.free -= spareAddresses - spare
 		}
-		if reusable >= n { // else it may be in pieces
+		if reusable >= n { // less may be fragmented
 			b.free += min(reusable, math.MaxInt64-b.free)
 		}
 		if b.free < least.free {
@@ -56,12 +57,12 @@ func check(n int64, bounds []bound, idle, held int64) error {
 		}
 	}
 	if have := max(0, least.free); have < n {
-		return fmt.Errorf("%w: %s are needed, and %s are there (%s)", ErrShort, size(n), size(have), least.name)
+		return fmt.Errorf("%w: need %s, have %s (%s)", ErrShort, size(n), size(have), least.name)
 	}
 	return nil
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes for people.
 func size(n int64) string {
 	if n >= 10<<30 || n%(1<<30) == 0 && n > 0 {
 		return fmt.Sprintf("%d GiB", n>>30)

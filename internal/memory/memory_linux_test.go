@@ -37,7 +37,7 @@ func TestBounds(t *testing.T) {
 		"sys/fs/cgroup/a/b/memory.max":        "max\n",
 		"sys/fs/cgroup/a/b/memory.current":    "4096\n",
 	}
-	// The path of the host, of which a container sees the root only.
+	// The path is that of the host, of which a container sees only the root.
 	v1 := map[string]string{
 		"proc/self/cgroup":                           "5:cpu:/docker/x\n4:memory:/docker/x\n",
 		"sys/fs/cgroup/memory/memory.limit_in_bytes": "536870912\n",
@@ -81,19 +81,19 @@ func TestBounds(t *testing.T) {
 func TestCheck(t *testing.T) {
 	all := []bound{{"large", 8 << 30, false}, {"small", 700 << 20, true}}
 	err := check(1<<30, all, 0, 0)
-	if !errors.Is(err, ErrShort) || err.Error() != "not enough memory: 1 GiB are needed, and 620 MiB are there (small)" {
+	if !errors.Is(err, ErrShort) || err.Error() != "not enough memory: need 1 GiB, have 620 MiB (small)" {
 		t.Error(err)
 	}
 	if err := check(600<<20, all, 0, 0); err != nil {
 		t.Error(err)
 	}
-	// What the heap does not use any more can be had again; less than all of it may be in
-	// pieces.
+	// The heap can reuse its idle memory. If the idle memory is less than the request, it may be
+	// fragmented.
 	if err := check(1<<30, all, 1<<30, 0); err != nil {
 		t.Error(err)
 	}
 	if err := check(1<<30, all, 1<<30-1, 1<<30); err == nil {
-		t.Error("taken")
+		t.Error("Check allowed fragmented memory")
 	}
 	if err := check(1<<20, []bound{{"none", math.MaxInt64, false}}, 1<<30, 1<<30); err != nil {
 		t.Error(err)

@@ -1,4 +1,4 @@
-// Package memscan looks for secrets in the memory of its own process, for tests.
+// Package memscan searches the memory of its own process for secrets, for tests.
 package memscan
 
 import (
@@ -14,29 +14,29 @@ import (
 
 const (
 	chunk = 1 << 20
-	// maxNeedle is the length of the longest secret that can be looked for.
+	// maxNeedle is the maximum length of a secret, in bytes.
 	maxNeedle = 4096
 )
 
-// mask is what everything is XORed with before it is compared, so that looking for a
-// secret makes no copy of it, not even in a register that the runtime saves.
+// mask is XORed with everything before the comparison. The search thus makes no copy of the secret, not
+// even in a register that the runtime saves.
 var mask = bytes.Repeat([]byte{0xa5}, chunk+maxNeedle)
 
-// A Needle is a secret as it can be held without being found: masked.
+// A Needle is a masked secret, which the search does not find.
 type Needle []byte
 
-// Mask returns secret as a Needle. The secret itself stays where it is.
+// Mask returns secret as a Needle. It does not change secret.
 func Mask(secret []byte) Needle {
 	n := make(Needle, len(secret))
 	subtle.XORBytes(n, secret, mask)
 	return n
 }
 
-// Reveal puts the secret into dst, which has its length.
+// Reveal writes the secret to dst, which must have the same length.
 func (n Needle) Reveal(dst []byte) { subtle.XORBytes(dst, n, mask) }
 
-// Count returns how many copies of each needle are in the memory of the process that can be
-// written: heap, stacks and data. A needle has from 1 to 4096 bytes.
+// Count returns the number of copies of each needle in the writable memory of the process: heap, stacks
+// and data. A needle has from 1 to 4096 bytes.
 func Count(needles ...Needle) ([]int, error) {
 	mem, err := os.Open("/proc/self/mem")
 	if err != nil {
@@ -47,7 +47,7 @@ func Count(needles ...Needle) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The buffer is a mapping of its own, made after the list was read: it is not scanned.
+	// The buffer is a separate mapping, created after the list was read, so it is not scanned.
 	buf, err := unix.Mmap(-1, 0, chunk+maxNeedle, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, err
@@ -64,10 +64,10 @@ func Count(needles ...Needle) ([]int, error) {
 			continue
 		}
 		for at := from; at < to; at += chunk {
-			// Each chunk is read with what a needle that begins in it may need of the next.
+			// Each read overlaps the next chunk, for needles that cross its end.
 			n, err := mem.ReadAt(buf[:min(chunk+maxNeedle, to-at)], int64(at))
 			if err != nil && n == 0 {
-				continue // a mapping that went away meanwhile
+				continue // the mapping has been removed
 			}
 			b := buf[:n]
 			subtle.XORBytes(b, b, mask)
@@ -79,7 +79,7 @@ func Count(needles ...Needle) ([]int, error) {
 	return found, nil
 }
 
-// count counts what begins in the first chunk of b.
+// count counts the needles that begin in the first chunk of b.
 func count(b, needle []byte) (n int) {
 	b = b[:min(len(b), chunk+len(needle)-1)]
 	for {

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Gateway starts versitygw, a server of the S3 protocol that this project did not write, in the region
-// us-south and without buckets: a folder in dir is one, and a file in that an object. It checks signatures,
-// hashes and the region.
+// Gateway starts versitygw, an independent server of the S3 protocol, in the region us-south and
+// without buckets. A folder in dir is a bucket, and a file in it an object. The server checks
+// signatures, hashes and the region.
 func Gateway(t testing.TB, accessKey, secretKey string) (endpoint, dir string) {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	path := filepath.Join(filepath.Dir(here), "../../.cache/bin/versitygw")
 	if _, err := os.Stat(path); err != nil {
 		if path, err = exec.LookPath("versitygw"); err != nil {
-			Lack(t, "versitygw is not there: scripts/versitygw.sh builds it")
+			Lack(t, "versitygw is not installed: scripts/versitygw.sh builds it")
 		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func Gateway(t testing.TB, accessKey, secretKey string) (endpoint, dir string) {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
-	l.Close() // it wants a number, and this one is free
+	l.Close() // versitygw needs a port number, and this one is free
 	dir = t.TempDir()
 	for _, sub := range []string{"data", "meta"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Vault starts HashiCorp Vault with its transit engine, in memory, and returns its address. The root
-// token is token.
+// Vault starts an in-memory HashiCorp Vault with its transit engine, and returns its address. token is
+// the root token.
 func Vault(t testing.TB, token string) (address string) {
 	t.Helper()
 	address = keyService(t, "minivault", []string{"VAULT_DEV_ROOT_TOKEN_ID=" + token})
-	for try := 0; ; try++ { // it listens before all of it is there
+	for try := 0; ; try++ { // Vault listens before it is ready
 		res, err := http.Get(address + "/v1/sys/health")
 		if err == nil {
 			res.Body.Close()
@@ -32,30 +32,30 @@ func Vault(t testing.TB, token string) (address string) {
 	}
 }
 
-// KMS starts local-kms, which plays AWS KMS in the region eu-central-1 and the account 111122223333,
-// and returns its address. It takes all credentials; that of [KMSEncryptsOnly] may not do more.
+// KMS starts local-kms, which imitates AWS KMS in the region eu-central-1 and the account 111122223333,
+// and returns its address. It accepts any credentials. [KMSEncryptsOnly] can only encrypt.
 func KMS(t testing.TB) (endpoint string) {
 	t.Helper()
 	return keyService(t, "localkms2", nil, filepath.Join(t.TempDir(), "data"))
 }
 
-// KMSEncryptsOnly is the access key ID of an identity that [KMS] lets encrypt, and do nothing else.
+// KMSEncryptsOnly is the access key ID of an identity that may only encrypt with [KMS].
 const KMSEncryptsOnly = "AKIAENCRYPTSONLY"
 
-// keyService starts a program that scripts/keyservices.sh builds, and returns where it listens.
+// keyService starts a program that scripts/keyservices.sh builds, and returns its address.
 func keyService(t testing.TB, name string, env []string, args ...string) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	path := filepath.Join(filepath.Dir(here), "../../.cache/bin", name)
 	if _, err := os.Stat(path); err != nil {
-		Lack(t, name+" is not there: scripts/keyservices.sh builds it")
+		Lack(t, name+" is not installed: scripts/keyservices.sh builds it")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
-	l.Close() // it wants a number, and this one is free
+	l.Close() // the program needs a port number, and this one is free
 	cmd := exec.Command(path, append([]string{address}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	var out bytes.Buffer

@@ -1,5 +1,5 @@
-// Package need runs other programs in tests. Where one is not installed the test is skipped, but
-// for the tests of every change, which CI=true tells: there it fails.
+// Package need runs other programs in tests. If a program is not installed, the test is skipped, or
+// fails if CI=true.
 package need
 
 import (
@@ -21,19 +21,19 @@ func Program(t testing.TB, names ...string) {
 	}
 }
 
-// Judge is [Program] for tests that take long, which -short skips.
+// Judge is like [Program] for long tests, which -short skips.
 func Judge(t testing.TB, names ...string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("other programs judge without -short")
+		t.Skip("slow cross-check with other programs")
 	}
 	Program(t, names...)
 }
 
-// All tells that nothing may be missing.
+// All reports whether missing programs make tests fail.
 func All() bool { return os.Getenv("CI") == "true" }
 
-// Lack ends the test because something is missing.
+// Lack skips the test because something is missing, or fails it if CI=true.
 func Lack(t testing.TB, why any) {
 	t.Helper()
 	if All() {
@@ -42,9 +42,8 @@ func Lack(t testing.TB, why any) {
 	t.Skip(why)
 }
 
-// Path returns where a program is. Those for administrators are often not on the PATH of others,
-// who may run them on files of their own all the same. An absolute path is a file that has to be
-// there.
+// Path returns the path of a program. It also searches the directories for administrators, which are
+// often not on the PATH of other users. An absolute path must name an existing file.
 func Path(name string) (string, error) {
 	if filepath.IsAbs(name) {
 		_, err := os.Stat(name)
@@ -62,13 +61,13 @@ func Path(name string) (string, error) {
 	return path, err
 }
 
-// Run runs a program in a folder to its good end, and returns what it printed.
+// Run runs a program in a folder and returns its output. The test fails if the program does.
 func Run(t testing.TB, dir, name string, args ...string) string {
 	t.Helper()
 	return Input(t, dir, "", name, args...)
 }
 
-// Input is [Run] with a standard input.
+// Input is like [Run] with text for standard input.
 func Input(t testing.TB, dir, stdin, name string, args ...string) string {
 	t.Helper()
 	path, err := Path(name)
@@ -84,8 +83,8 @@ func Input(t testing.TB, dir, stdin, name string, args ...string) string {
 		if err == nil {
 			return string(out)
 		}
-		// qemu-img gives up creating LUKS, now and then, if the clock of the process did not
-		// move while it measured PBKDF2.
+		// qemu-img sometimes fails to create LUKS if the CPU clock of the process did not advance while
+		// it measured PBKDF2.
 		if try == 10 || !bytes.Contains(out, []byte("Unable to get accurate CPU usage")) {
 			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 		}

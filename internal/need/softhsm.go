@@ -9,17 +9,17 @@ import (
 	"testing"
 )
 
-// A SoftHSM is a token of SoftHSM2 with its module.
+// A SoftHSM is a token of SoftHSM2.
 type SoftHSM struct {
-	Module string // the file
-	Label  string // of the token
-	PIN    string // of its user
+	Module string // path of the PKCS #11 module
+	Label  string // label of the token
+	PIN    string // PIN of the user
 
 	t testing.TB
 }
 
-// HSM makes a token of SoftHSM2, which the modules that the test starts find by SOFTHSM2_CONF, builds
-// luksimg-pkcs11, and puts that on the PATH. Both are in the environment of the test.
+// HSM creates a token of SoftHSM2, builds luksimg-pkcs11 and puts it on the PATH. It sets PATH and
+// SOFTHSM2_CONF in the environment of the test.
 func HSM(t testing.TB) *SoftHSM {
 	t.Helper()
 	h := &SoftHSM{Label: "luksimg test", PIN: "pin-of-the-user", t: t}
@@ -30,7 +30,7 @@ func HSM(t testing.TB) *SoftHSM {
 		}
 	}
 	if h.Module == "" {
-		Lack(t, "the module of SoftHSM2 is not there")
+		Lack(t, "the PKCS #11 module of SoftHSM2 is not installed")
 	}
 	helper(t)
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func HSM(t testing.TB) *SoftHSM {
 	return h
 }
 
-// helper builds luksimg-pkcs11, which is a module of its own, and puts it on the PATH.
+// helper builds luksimg-pkcs11, which is a separate Go module, and puts it on the PATH.
 func helper(t testing.TB) {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
@@ -57,13 +57,13 @@ func helper(t testing.TB) {
 	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 }
 
-// Tool has pkcs11-tool do something with the token, as its user.
+// Tool runs pkcs11-tool on the token, logged in as its user.
 func (h *SoftHSM) Tool(args ...string) string {
 	h.t.Helper()
 	return Run(h.t, ".", "pkcs11-tool", append([]string{"--module", h.Module, "--token-label", h.Label, "--login", "--pin", h.PIN}, args...)...)
 }
 
-// AES makes an AES key with a label and an id in hexadecimal digits.
+// AES creates an AES key with a label and an id in hexadecimal digits.
 func (h *SoftHSM) AES(label, id string) {
 	h.t.Helper()
 	h.Tool("--keygen", "--key-type", "AES:32", "--label", label, "--id", id, "--sensitive", "--usage-decrypt", "--usage-wrap")

@@ -13,15 +13,15 @@ import (
 
 const tangd = "/usr/libexec/tangd"
 
-// A Tang is a Tang server on loopback.
+// A Tang is a Tang server on the loopback interface.
 type Tang struct {
 	URL  string
-	Keys string // the folder of its keys
+	Keys string // folder of the keys
 	t    testing.TB
 	cmd  *exec.Cmd
 }
 
-// NewTang starts tangd, with new keys, behind socat.
+// NewTang starts tangd with new keys, behind socat.
 func NewTang(t testing.TB) *Tang {
 	t.Helper()
 	Program(t, tangd, "socat", "jose")
@@ -33,11 +33,11 @@ func NewTang(t testing.TB) *Tang {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	s.URL = "http://127.0.0.1:" + port
-	l.Close() // socat wants a number, and this one is free
+	l.Close() // socat needs a port number, and this one is free
 	s.cmd = exec.Command("socat", "TCP-LISTEN:"+port+",bind=127.0.0.1,reuseaddr,fork", "EXEC:"+tangd+" "+s.Keys)
 	var out bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
-	s.cmd.WaitDelay = time.Second // for connections that are still there
+	s.cmd.WaitDelay = time.Second // for open connections
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func NewTang(t testing.TB) *Tang {
 	}
 }
 
-// Stop ends the server. Its keys stay.
+// Stop stops the server and keeps its keys.
 func (s *Tang) Stop() {
 	if s.cmd != nil {
 		s.cmd.Process.Kill()
@@ -69,8 +69,8 @@ func (s *Tang) Stop() {
 	}
 }
 
-// Rotate gives the server new keys, and hides the old ones: they are advertised no more, and still open
-// what they closed.
+// Rotate creates new keys and hides the old ones. The server no longer advertises hidden keys, but
+// still recovers secrets with them.
 func (s *Tang) Rotate() {
 	s.t.Helper()
 	Run(s.t, s.Keys, tangd+"-rotate-keys", "-d", s.Keys)
@@ -90,7 +90,7 @@ func (s *Tang) Forget() {
 	}
 }
 
-// Thumbprint returns that of the key it signs with, by an algorithm of jose: S256 or S1.
+// Thumbprint returns the thumbprint of the server's signing key, by an algorithm of jose: S256 or S1.
 func (s *Tang) Thumbprint(alg string) string {
 	s.t.Helper()
 	names, err := filepath.Glob(filepath.Join(s.Keys, "[^.]*.jwk"))
@@ -110,7 +110,7 @@ func (s *Tang) Thumbprint(alg string) string {
 	return ""
 }
 
-// Replace gives the server keys that jose makes of these templates instead of those that it has.
+// Replace replaces the keys of the server by keys that jose generates from these templates.
 func (s *Tang) Replace(templates ...string) {
 	s.t.Helper()
 	names, err := filepath.Glob(filepath.Join(s.Keys, "*.jwk"))

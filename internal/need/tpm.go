@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// TPM starts a TPM2 in software on loopback, and returns its address as libtss2 takes it.
+// TPM starts a software TPM2 on the loopback interface, and returns its address in the format of
+// libtss2.
 func TPM(t testing.TB) string {
 	t.Helper()
 	Program(t, "swtpm", "tpm2_unseal")
 	dir := t.TempDir()
-	// Its port for control is the next one: libtss2 has no way to say another.
+	// The control port is the next one: libtss2 has no option for another.
 	for try := 0; ; try++ {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -38,7 +39,7 @@ func TPM(t testing.TB) string {
 	}
 }
 
-// listens waits until somebody listens on a port, or the program has ended.
+// listens waits until a server listens on the port, and returns false if the program ends first.
 func listens(port int, ended <-chan struct{}) bool {
 	for range 600 {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))

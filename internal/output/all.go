@@ -1,7 +1,7 @@
 package output
 
-// CommitAll gives files their names, in order; those that are nil are left out. If one can not have
-// its own, those before it that are new are removed again.
+// CommitAll commits files in order and skips nil ones. If one fails, it removes the files committed
+// before it, unless they replaced others.
 func CommitAll(files ...*File) error {
 	for i, f := range files {
 		if f == nil {
@@ -15,7 +15,7 @@ func CommitAll(files ...*File) error {
 	return nil
 }
 
-// RemoveAll removes files that were committed, and are new.
+// RemoveAll removes committed files, except those that replaced others.
 func RemoveAll(files ...*File) {
 	for _, f := range files {
 		if f != nil {

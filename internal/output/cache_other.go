@@ -2,5 +2,5 @@
 
 package output
 
-// DropCache writes what is in memory to the disk.
+// DropCache syncs the file.
 func (f *File) DropCache() error { return f.Sync() }

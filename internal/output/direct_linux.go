@@ -9,23 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// longFile is the length from which a file goes to the disk past the page cache. There it
-// would push out what others have, for a file that is not read again soon. And all of it
-// must be on the disk when the job ends, so that the copy into the cache is in vain.
+// longFile is the length in bytes from which a file is written past the page cache. The cache would
+// evict other data for a file that is not read again soon. The file must be on the disk at the end of
+// the job anyway, so caching saves nothing.
 var longFile int64 = 1 << 30
 
-// directWrite is the least length of a write that goes past the cache: each one waits for
-// the disk.
+// directWrite is the minimum length in bytes of a write past the cache, because each one waits for the
+// disk.
 const directWrite = 256 << 10
 
-// A direct writes past the page cache, to a file that is open twice.
+// A direct is a second handle of the file that writes past the page cache.
 type direct struct {
 	*os.File
-	align int // of offsets, lengths and memory
+	align int // alignment of offsets, lengths and memory
 }
 
-// Expect says how long the file will be, before the first WriteAt. If it will have no holes
-// it is dense: then there is an error if it does not fit on the disk. Advice otherwise.
+// Expect announces the length of the file in bytes, before the first WriteAt. A dense file has no
+// holes, and Expect returns an error if it does not fit on the disk. Otherwise size is only advice.
 func (f *File) Expect(size int64, dense bool) error {
 	file, ok := f.File.(*os.File)
 	if !ok {
@@ -36,17 +36,17 @@ func (f *File) Expect(size int64, dense bool) error {
 		return nil
 	}
 	if dense {
-		// Writes behind the end of a file wait for each other, and each of them for the
-		// filesystem to find room.
+		// Otherwise writes behind the end of the file wait for each other, and for the filesystem to
+		// allocate space.
 		if err := allocate(file, size, f.name); err != nil {
 			return err
 		}
 	}
 	d, err := os.OpenFile(f.Name(), os.O_WRONLY|unix.O_DIRECT|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil // then through the cache
+		return nil // write through the cache
 	}
-	if !system.IsNamed(f.File, f.Name()) || !system.IsNamed(d, f.Name()) { // it was moved just now
+	if !system.IsNamed(f.File, f.Name()) || !system.IsNamed(d, f.Name()) { // renamed in the meantime
 		d.Close()
 		return nil
 	}
@@ -54,12 +54,12 @@ func (f *File) Expect(size int64, dense bool) error {
 	return nil
 }
 
-// allocate takes room for a file of size bytes, which errors call by this name.
+// allocate reserves space for a file of size bytes. Errors refer to it by name.
 func allocate(f *os.File, size int64, name string) error {
 	fd := int(f.Fd())
 	full := func(err error) error { return &fs.PathError{Op: "write", Path: name, Err: err} }
-	// A filesystem may take what there is before it finds that it is too little, and then
-	// other programs have none.
+	// A filesystem may allocate all free space before it fails, which would leave none for other
+	// programs.
 	var s unix.Statfs_t
 	if err := unix.Fstatfs(fd, &s); err == nil && s.Bsize > 0 && uint64(size)/uint64(s.Bsize) > s.Bfree {
 		return full(unix.ENOSPC)
@@ -72,12 +72,12 @@ func allocate(f *os.File, size int64, name string) error {
 		case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG):
 			return full(err)
 		}
-		return nil // not every filesystem can
+		return nil // not every filesystem supports this
 	}
 }
 
-// alignment returns what writes past the cache must be aligned to; 0 if that can not be
-// done, or is of no use, as in memory.
+// alignment returns the alignment for writes past the cache. It is 0 if they are impossible or useless,
+// as on a memory filesystem.
 func alignment(f *os.File) int {
 	fd := int(f.Fd())
 	var x unix.Statx_t
@@ -85,7 +85,7 @@ func alignment(f *os.File) int {
 	if err == nil && x.Mask&unix.STATX_DIOALIGN != 0 {
 		return int(max(x.Dio_mem_align, x.Dio_offset_align))
 	}
-	// Before Linux 6.1, these two are known to.
+	// Before Linux 6.1, only these two are known to support direct writes.
 	var s unix.Statfs_t
 	if unix.Fstatfs(fd, &s) == nil && (s.Type == unix.EXT4_SUPER_MAGIC || s.Type == unix.XFS_SUPER_MAGIC) {
 		return os.Getpagesize()
@@ -93,16 +93,16 @@ func alignment(f *os.File) int {
 	return 0
 }
 
-// takes tells whether p may be written at off. What shares a page with other data may not:
-// those may be in the cache.
+// takes reports whether p can be written directly at off. A write must not share a page with other
+// data, which may be in the cache.
 func (d *direct) takes(p []byte, off int64) bool {
 	return d != nil && len(p) >= directWrite && len(p)%d.align == 0 && off%int64(d.align) == 0 &&
 		uintptr(unsafe.Pointer(&p[0]))%uintptr(d.align) == 0
 }
 
-// closeDirect is called before the file is closed.
+// closeDirect closes the second handle. It must be called before the file is closed.
 func (f *File) closeDirect() {
 	if f.direct != nil {
-		f.direct.Close() // no error is left for it: the file is synced
+		f.direct.Close() // the file is synced, so Close has no error to report
 	}
 }

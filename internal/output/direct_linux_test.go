@@ -12,14 +12,14 @@ import (
 	"unsafe"
 )
 
-// shortFiles has files of any length go past the page cache.
+// shortFiles makes files of any length eligible for direct writes.
 func shortFiles(t *testing.T) {
 	old := longFile
 	longFile = 0
 	t.Cleanup(func() { longFile = old })
 }
 
-// expecting returns a new file that was told its length.
+// expecting returns a new file after a call of Expect.
 func expecting(t *testing.T, name string, size int64, dense bool) *File {
 	t.Helper()
 	f, err := Create(name, 0o600, false)
@@ -33,17 +33,16 @@ func expecting(t *testing.T, name string, size int64, dense bool) *File {
 	return f
 }
 
-// needDirect skips a test where no file can be written past the cache.
+// needDirect skips a test if the filesystem has no direct writes.
 func needDirect(t *testing.T, f *File) {
 	t.Helper()
 	if alignment(f.File.(*os.File)) == 0 {
-		t.Skip("no writing past the page cache on this filesystem")
+		t.Skip("this filesystem has no direct writes")
 	}
 }
 
-// TestDirect writes in pieces that may go past the cache, and in such as may not, from
-// several goroutines, into the same file. What it finds there must be right on each
-// filesystem, whether it goes past the cache or not.
+// TestDirect writes pieces that can go past the cache and pieces that cannot, from several goroutines,
+// into the same file. The content must be right on every filesystem.
 func TestDirect(t *testing.T) {
 	shortFiles(t)
 	const size = 9<<20 + 700
@@ -72,13 +71,13 @@ func TestDirect(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("dense %v, pieces of %d: there is something else, %v", dense, piece, err)
+				t.Errorf("dense %v, pieces of %d: wrong content, %v", dense, piece, err)
 			}
 		}
 	}
 }
 
-// TestDirectUsed checks that pieces as jobs write them do go past the cache.
+// TestDirectUsed checks that pieces of the usual size go past the cache.
 func TestDirectUsed(t *testing.T) {
 	shortFiles(t)
 	f := expecting(t, filepath.Join(t.TempDir(), "disk"), 2<<20, true)
@@ -88,7 +87,7 @@ func TestDirectUsed(t *testing.T) {
 		t.Errorf("memory at %p, alignment %d", unsafe.SliceData(b), f.direct.align)
 	}
 	if !f.direct.takes(b[64<<10:], 0) {
-		t.Error("a part of a piece")
+		t.Error("a part of a piece goes past the cache")
 	}
 	for name, taken := range map[string]bool{
 		"memory":      f.direct.takes(b[512:512+512<<10], 0),
@@ -101,28 +100,28 @@ func TestDirectUsed(t *testing.T) {
 			t.Errorf("%s: goes past the cache", name)
 		}
 	}
-	// What the system refuses goes through the cache.
+	// A write that the system rejects goes through the cache.
 	f.direct.align = 1
 	if n, err := f.WriteAt(b[1:], 7); err != nil || n != len(b)-1 {
-		t.Errorf("a write that is not aligned: %d, %v", n, err)
+		t.Errorf("unaligned write: %d, %v", n, err)
 	}
 }
 
-// TestExpect: a short file has nothing of it, one that does not fit is refused.
+// TestExpect checks that Expect does nothing for a short file, and rejects one that does not fit.
 func TestExpect(t *testing.T) {
 	f := expecting(t, filepath.Join(t.TempDir(), "disk"), longFile-1, true)
 	if fi, err := f.Stat(); err != nil || fi.Size() != 0 || f.direct != nil {
-		t.Errorf("a short file: %v, %v, %v", fi.Size(), f.direct, err)
+		t.Errorf("short file: %v, %v, %v", fi.Size(), f.direct, err)
 	}
 	needDirect(t, f)
 	if err := f.Expect(1<<62, true); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("a file that does not fit: %v", err)
+		t.Errorf("file that does not fit: %v", err)
 	}
 	var st syscall.Stat_t
 	if err := syscall.Fstat(int(f.File.(*os.File).Fd()), &st); err != nil || st.Size != 0 || st.Blocks != 0 {
-		t.Errorf("it has %d bytes and %d blocks, %v", st.Size, st.Blocks, err)
+		t.Errorf("the rejected file has %d bytes and %d blocks, %v", st.Size, st.Blocks, err)
 	}
 	if err := f.Expect(1<<62, false); err != nil {
-		t.Errorf("one with holes: %v", err)
+		t.Errorf("file with holes: %v", err)
 	}
 }

@@ -2,10 +2,10 @@
 
 package output
 
-// direct is for Linux.
+// direct is used only on Linux.
 type direct struct{}
 
-// Expect says how long the file will be. On this system it does nothing.
+// Expect does nothing on this system.
 func (f *File) Expect(int64, bool) error { return nil }
 
 func (f *File) closeDirect() {}

@@ -12,15 +12,15 @@ import (
 	"github.com/luksimg/luksimg/internal/faultfs"
 )
 
-// old and whole are what a file holds before and after.
+// old and whole are the content of a file before and after.
 var (
 	old   = bytes.Repeat([]byte("o"), 1500)
 	whole = bytes.Repeat([]byte("n"), 3000)
 )
 
-// A way writes whole to a file. Those with keep are done in two runs.
+// A way is a sequence of calls that writes whole to a file. Ways with Keep have two runs.
 type way struct {
-	force bool // there is a file of that name
+	force bool // the file exists before
 	write func() error
 }
 
@@ -78,7 +78,7 @@ func ways() map[string]way {
 	}
 }
 
-// on runs work with files on a filesystem in memory.
+// on runs work with output files on an in-memory filesystem.
 func on(d *faultfs.FS, work func() error) error {
 	defer Use(d)()
 	return work()
@@ -92,18 +92,18 @@ func (w way) disk() *faultfs.FS {
 	return d
 }
 
-// right tells whether a name has what it had, or all of the new file.
+// right returns an error unless the file has its old content, or all of the new one.
 func (w way) right(d *faultfs.FS) error {
 	switch b := d.ReadFile("dir/disk"); {
 	case bytes.Equal(b, whole), w.force && bytes.Equal(b, old), !w.force && b == nil:
 		return nil
 	default:
-		return fmt.Errorf("there is a file of %d bytes, neither the old one nor the new one", len(b))
+		return fmt.Errorf("a file of %d bytes is neither the old one nor the new one", len(b))
 	}
 }
 
-// TestFailures has each call fail. Then there is an error, the old file, or none, and
-// nothing beside it; or no error and the new file.
+// TestFailures makes each call fail. With an error the old file must remain, or none, and no leftovers.
+// Without an error the new file must exist.
 func TestFailures(t *testing.T) {
 	for name, w := range ways() {
 		t.Run(name, func(t *testing.T) {
@@ -116,22 +116,23 @@ func TestFailures(t *testing.T) {
 				}
 				switch {
 				case f.Err == nil && !isNew:
-					t.Errorf("%s: no error, and no new file", at)
+					t.Errorf("%s: no error, but no new file", at)
 				case f.Err == nil:
-					// Closing what is on the disk, looking for what others left, or a lock.
+					// Errors of closing a synced file, of searching for leftovers and of locking do not
+					// matter.
 					if !slices.Contains([]faultfs.Op{faultfs.Close, faultfs.Read}, f.Call.Op) {
 						t.Errorf("%s: no error", at)
 					}
 				case isNew && !strings.Contains(f.Err.Error(), "after a power failure"):
-					t.Errorf("%s: the new file is there: %v", at, f.Err)
+					t.Errorf("%s: error, but the new file exists: %v", at, f.Err)
 				case isNew && !w.force:
-					t.Errorf("%s: a new file was not taken back", at)
+					t.Errorf("%s: error, but the new file was not removed", at)
 				}
 				if f.Call.Op == faultfs.Sync && f.Err == nil || f.Call.Op == faultfs.SyncDir && f.Err == nil {
-					t.Errorf("%s: not an error", at)
+					t.Errorf("%s: a failed sync returned no error", at)
 				}
 				for _, n := range f.FS.Names() {
-					// What is kept for the next run may stay.
+					// A file kept for the next run can stay.
 					if n != "dir/disk" && !(name == "resumed" && n == "dir/disk.download") {
 						t.Errorf("%s: left behind: %s", at, n)
 					}
@@ -141,8 +142,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestPowerLoss loses the power at each moment. The name has the old file or the new one,
-// never a part; and the new one once Commit has returned. The next run works.
+// TestPowerLoss makes the power fail at each moment. The name must have the complete old or new file,
+// and the new one after Commit has returned. The next run must succeed.
 func TestPowerLoss(t *testing.T) {
 	for name, w := range ways() {
 		t.Run(name, func(t *testing.T) {
@@ -157,26 +158,25 @@ func TestPowerLoss(t *testing.T) {
 					t.Fatalf("%v: %v", at, err)
 				}
 				if at.End && !bytes.Equal(c.ReadFile("dir/disk"), whole) {
-					t.Fatalf("%v: the new file is lost, after Commit", at)
+					t.Fatalf("%v: the new file is lost after Commit", at)
 				}
 				if c.ReadFile("dir/disk") == nil || w.force {
 					if err := on(c, w.write); err != nil || !bytes.Equal(c.ReadFile("dir/disk"), whole) {
 						t.Fatalf("%v: the next run: %v", at, err)
 					}
 					if names := c.Names(); len(names) != 1 {
-						t.Fatalf("%v: left after the next run: %q", at, names)
+						t.Fatalf("%v: left over after the next run: %q", at, names)
 					}
 				}
 			}
 			if n < 10 {
-				t.Errorf("%d states only", n)
+				t.Errorf("only %d states", n)
 			}
 		})
 	}
 }
 
-// TestRemoveDurable: what was taken back does not come again, and what was replaced is not
-// taken back.
+// TestRemoveDurable checks that Remove is durable, and that it keeps a file that replaced another one.
 func TestRemoveDurable(t *testing.T) {
 	for _, w := range []way{{force: false}, {force: true}} {
 		d := w.disk()
@@ -198,13 +198,14 @@ func TestRemoveDurable(t *testing.T) {
 		}
 		for at, c := range d.Crashes(0) {
 			if got := c.ReadFile("dir/disk"); at.End && (got != nil) != w.force {
-				t.Errorf("replaced %v: %d bytes are there after Remove", w.force, len(got))
+				t.Errorf("replaced %v: the file has %d bytes after Remove", w.force, len(got))
 			}
 		}
 	}
 }
 
-// TestFolderNotSynced: a name that may not last is an error, and says what is there.
+// TestFolderNotSynced checks that a name that may be lost is an error, and that the error says which
+// file exists.
 func TestFolderNotSynced(t *testing.T) {
 	for _, w := range []way{{force: false}, {force: true}} {
 		d := w.disk()
@@ -219,7 +220,7 @@ func TestFolderNotSynced(t *testing.T) {
 			t.Errorf("replaced %v: %v", w.force, err)
 		}
 		if there := d.ReadFile("dir/disk") != nil; there != w.force {
-			t.Errorf("replaced %v: the file is there: %v", w.force, there)
+			t.Errorf("replaced %v: file exists: %v", w.force, there)
 		}
 		var path *fs.PathError
 		if !errors.As(err, &path) {

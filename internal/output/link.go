@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// leadsToDevice tells whether a link leads to something else than a regular file, or into
-// /dev or /proc on the way, as /dev/stdout does: renaming a file to it would put the file in
-// its place. A link that leads nowhere is no such one.
+// leadsToDevice reports whether a link leads to something other than a regular file, or leads through
+// /dev or /proc, like /dev/stdout. A rename would replace the link by the file. For a dangling link it
+// returns false.
 func leadsToDevice(name string) bool {
 	if fi, err := os.Stat(name); err == nil && !fi.Mode().IsRegular() {
 		return true
 	}
-	for range 40 { // what Linux follows
+	for range 40 { // the limit of Linux
 		if inDevices(name) {
 			return true
 		}
@@ -29,8 +29,8 @@ func leadsToDevice(name string) bool {
 	return false
 }
 
-// inDevices tells whether a file is in /dev or /proc, but not in the memory filesystem that
-// Linux has in /dev/shm.
+// inDevices reports whether a file is in /dev or /proc, except in the memory filesystem /dev/shm of
+// Linux.
 func inDevices(name string) bool {
 	dir, err := filepath.Abs(filepath.Dir(name))
 	if err != nil {

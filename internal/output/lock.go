@@ -11,8 +11,8 @@ import (
 // ErrLocked means that another process is changing the file.
 var ErrLocked = errors.New("another process is changing this file")
 
-// Lock keeps other runs from changing an open file. It ends when the file is closed.
-// Where the filesystem has no locks it does nothing.
+// Lock prevents other runs from changing an open file. Closing the file releases the lock. If another
+// process has the lock, the error is [ErrLocked]. On filesystems without locks, Lock does nothing.
 func Lock(f *os.File) error { return tryLock(fsys.OS, f) }
 
 func tryLock(where fsys.FS, f fsys.File) error {
@@ -23,9 +23,9 @@ func tryLock(where fsys.FS, f fsys.File) error {
 	return err
 }
 
-// LockName makes a file of this name that keeps other runs out until unlock is called, which
-// removes it. While another one has it the error matches [ErrLocked]. A file that is there
-// must be this user's own, see [ErrNotOurs].
+// LockName creates a file with this name that excludes other runs. unlock removes it. If another
+// process has the lock, the error matches [ErrLocked]. An existing file must belong to this user; see
+// [ErrNotOurs].
 func LockName(name string) (unlock func(), err error) {
 	for {
 		f, err := openOurs(name, os.O_RDWR|os.O_CREATE)
@@ -39,7 +39,7 @@ func LockName(name string) (unlock func(), err error) {
 		if system.IsNamed(f, name) {
 			return func() { discard(f) }, nil
 		}
-		// Who had the lock before has removed the file meanwhile.
+		// The previous holder of the lock has removed the file in the meantime.
 		f.Close()
 		if _, err := system.Lstat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

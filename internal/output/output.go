@@ -1,6 +1,6 @@
-// Package output writes files that appear under their name only when they are whole
-// and on the disk. Until then the bytes are in a temporary file beside it, which a
-// later run removes if this one was killed.
+// Package output writes files that appear under their name only when they are complete and synced.
+// Until then the data is in a temporary file in the same folder. If the process is killed, a later run
+// removes it.
 package output
 
 import (
@@ -16,36 +16,36 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// system is where files are made.
+// system is the filesystem on which files are created.
 var system = fsys.OS
 
-// Use has files made on another filesystem, until the returned function is called. It is for
-// tests, one at a time.
+// Use makes the package use another filesystem until restore is called. It is for tests that do not run
+// in parallel.
 func Use(other fsys.FS) (restore func()) {
 	before := system
 	system = other
 	return func() { system = before }
 }
 
-// A File is being written. Exactly one of Commit and Abort ends it; Abort after
-// either does nothing.
+// A File is a file that is being written. Commit or Abort must be called at the end. Abort after either
+// of them does nothing.
 type File struct {
 	fsys.File
-	name     string // the final one
+	name     string // final name
 	force    bool
-	replaced bool // another file, which had the name
+	replaced bool // the rename replaced another file
 	done     bool
-	written  atomic.Int64 // bytes, on systems where that matters
-	direct   *direct      // nil unless it is to be used
+	written  atomic.Int64 // bytes written, on systems where that matters
+	direct   *direct      // nil if writes go through the cache
 }
 
 const suffix = ".luksimg-partial"
 
 // ErrNotRegular means that the name is that of a device, a pipe or a folder, or of a link to one, and
-// will not be replaced.
+// cannot be replaced.
 var ErrNotRegular = errors.New("not a regular file, and will not be replaced")
 
-// ErrFolder means that the name is that of a folder. It is an [ErrNotRegular] too.
+// ErrFolder means that the name is that of a folder. It matches [ErrNotRegular].
 var ErrFolder error = isFolder{}
 
 type isFolder struct{}
@@ -53,7 +53,7 @@ type isFolder struct{}
 func (isFolder) Error() string        { return "this is a folder" }
 func (isFolder) Is(target error) bool { return target == ErrNotRegular }
 
-// ErrNoFolder means that the folder of a name is missing. It matches [fs.ErrNotExist].
+// ErrNoFolder means that the folder of the file does not exist. It matches [fs.ErrNotExist].
 var ErrNoFolder error = noFolder{}
 
 type noFolder struct{}
@@ -61,9 +61,9 @@ type noFolder struct{}
 func (noFolder) Error() string        { return "the folder is missing" }
 func (noFolder) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Create starts a file that will have this name, and the given permissions less the
-// umask. Without force the name must not be taken, now and when the file is whole.
-// Only a regular file is ever replaced, or a link to one; see [ErrNotRegular].
+// Create starts a file with this final name, and with the permissions perm minus the umask. Without
+// force, it is an error if the name exists, now or at Commit. Create replaces only a regular file or a
+// link to one; see [ErrNotRegular].
 func Create(name string, perm fs.FileMode, force bool) (*File, error) {
 	if err := free(name, force); err != nil {
 		return nil, err
@@ -91,11 +91,11 @@ func Create(name string, perm fs.FileMode, force bool) (*File, error) {
 		if ok && system.IsNamed(f, f.Name()) {
 			return &File{File: f, name: name, force: force}, nil
 		}
-		f.Close() // another run took it for a leftover just now
+		f.Close() // another run has removed it as a leftover
 	}
 }
 
-// free refuses a name that is taken, but by a regular file that may be replaced.
+// free returns an error if the name exists, unless it is a regular file that may be replaced.
 func free(name string, force bool) error {
 	switch fi, err := system.Lstat(name); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -111,8 +111,7 @@ func free(name string, force bool) error {
 	return nil
 }
 
-// removeLeftovers removes the temporary files of runs that were killed: those that
-// nobody holds a lock on.
+// removeLeftovers removes temporary files that no process has locked: those of killed runs.
 func removeLeftovers(dir, prefix string) {
 	entries, err := system.ReadDir(dir)
 	if err != nil {
@@ -123,15 +122,15 @@ func removeLeftovers(dir, prefix string) {
 		random, ours := strings.CutPrefix(n, prefix)
 		random, whole := strings.CutSuffix(random, suffix)
 		if !e.Type().IsRegular() || !ours || !whole || len(random) != randomLength || strings.Trim(random, "0123456789abcdef") != "" {
-			continue // perhaps the leftover of a file whose name starts like this one's
+			continue // perhaps the leftover of a file whose name has the same prefix
 		}
 		removeUnlocked(filepath.Join(dir, n))
 	}
 }
 
-// Commit makes what was written durable and gives the file its name. If it fails, nothing
-// is left, and what had the name before has it still; but if the name itself can not be made
-// durable, and replaced another file, the error says so.
+// Commit syncs the file and gives it its name. If Commit fails, it removes the new file, and a file
+// that had the name before keeps it. The exception is a failed sync of the folder after the new file
+// replaced another one, which the error reports.
 func (f *File) Commit() error {
 	if f.done {
 		return errors.New("output: file was committed or aborted already")
@@ -141,7 +140,7 @@ func (f *File) Commit() error {
 		return err
 	}
 	f.closeDirect()
-	if runtime.GOOS == "windows" { // where an open file can not be renamed
+	if runtime.GOOS == "windows" { // where an open file cannot be renamed
 		f.File.Close()
 	}
 	if err := f.rename(); err != nil {
@@ -149,13 +148,13 @@ func (f *File) Commit() error {
 		return err
 	}
 	f.done = true
-	// All is on the disk, so closing has nothing to add; it ends the lock.
+	// The file is synced, so Close has no error to report. It releases the lock.
 	f.File.Close()
 	return f.syncName()
 }
 
-// syncName makes the name durable. If that fails a new file is taken back: nobody knows
-// what the folder has after the next power failure.
+// syncName makes the name durable. If that fails, it removes a new file, because the folder may lose it
+// in a power failure.
 func (f *File) syncName() error {
 	dir := filepath.Dir(f.name)
 	err := system.SyncDir(dir)
@@ -163,17 +162,16 @@ func (f *File) syncName() error {
 	case err == nil:
 		return nil
 	case f.replaced:
-		return fmt.Errorf("%s: is the new file, whole, but after a power failure the old one may be back: %w", f.name, err)
+		return fmt.Errorf("%s: the new file is complete, but after a power failure the old one may be back: %w", f.name, err)
 	}
 	if e := system.Remove(f.name); e != nil {
-		return fmt.Errorf("%s: is there, whole, but after a power failure it may be gone: %w", f.name, errors.Join(err, e))
+		return fmt.Errorf("%s: the file is complete, but after a power failure it may be gone: %w", f.name, errors.Join(err, e))
 	}
 	system.SyncDir(dir)
 	return err
 }
 
-// Truncate gives the file its length. An error has that length, and the name that the file
-// will have.
+// Truncate sets the length of the file. Its error has that length and the final name of the file.
 func (f *File) Truncate(size int64) error {
 	err := f.File.Truncate(size)
 	var p *fs.PathError
@@ -183,7 +181,7 @@ func (f *File) Truncate(size int64) error {
 	return err
 }
 
-// Abort removes what was written.
+// Abort discards the file.
 func (f *File) Abort() {
 	if f.done {
 		return
@@ -193,7 +191,7 @@ func (f *File) Abort() {
 	discard(f.File)
 }
 
-// Remove takes back what Commit did, unless it replaced a file.
+// Remove removes a committed file, unless it replaced another one.
 func (f *File) Remove() {
 	if f.done && !f.replaced {
 		system.Remove(f.name)
@@ -201,7 +199,7 @@ func (f *File) Remove() {
 	}
 }
 
-// rename gives the file its name, and finds out whether another one had it.
+// rename gives the file its name, and records whether it replaced another file.
 func (f *File) rename() error {
 	err := system.RenameNew(f.File.Name(), f.name)
 	if !errors.Is(err, fs.ErrExist) {
@@ -214,7 +212,7 @@ func (f *File) rename() error {
 	return system.Rename(f.File.Name(), f.name)
 }
 
-// removeUnlocked removes a temporary file unless a run that still goes on has it.
+// removeUnlocked removes a temporary file unless another run has it locked.
 func removeUnlocked(name string) {
 	f, err := system.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -227,8 +225,8 @@ func removeUnlocked(name string) {
 	f.Close()
 }
 
-// discard removes an open file: before it is closed, so that no other run finds it
-// unlocked, but on Windows, which does not remove what is open.
+// discard removes an open file. It does so before it closes the file, so that no other run finds it
+// unlocked. Windows cannot remove open files, so there it closes the file first.
 func discard(f fsys.File) {
 	if runtime.GOOS == "windows" {
 		f.Close()

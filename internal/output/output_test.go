@@ -51,12 +51,12 @@ func TestCommit(t *testing.T) {
 	name := filepath.Join(dir, "disk")
 	f := create(t, name, false)
 	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the name is taken before Commit: %v", err)
+		t.Errorf("the name exists before Commit: %v", err)
 	}
 	if err := f.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	f.Abort() // does nothing now
+	f.Abort() // does nothing after Commit
 	if got := content(t, name); got != "new" {
 		t.Errorf("content %q", got)
 	}
@@ -103,7 +103,7 @@ func TestExists(t *testing.T) {
 	}
 }
 
-// TestAppears has the name taken while the file is written.
+// TestAppears checks Commit when the name appears while the file is written.
 func TestAppears(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "disk")
@@ -127,12 +127,12 @@ func TestNotRegular(t *testing.T) {
 	for _, name := range []string{dir, os.DevNull, filepath.Join(dir, "no", "such", "folder"), dir + string(filepath.Separator)} {
 		if f, err := Create(name, 0o600, true); err == nil {
 			f.Abort()
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s was accepted", name)
 		}
 	}
 }
 
-// TestNoFolder names the folder that is not there, and not a file that nobody asked for.
+// TestNoFolder checks that the error names the missing folder, not the temporary file.
 func TestNoFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	_, err := Create(filepath.Join(dir, "disk"), 0o600, false)
@@ -141,15 +141,15 @@ func TestNoFolder(t *testing.T) {
 	}
 }
 
-// TestLeftovers has files as killed runs leave them, one that a run still writes, and
-// others whose names are alike.
+// TestLeftovers checks that leftovers of killed runs are removed, but not the file of an active run or
+// files with similar names.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "disk")
 	running := create(t, name, false)
 	keep := []string{
 		filepath.Base(running.Name()),
-		".disk.luks.0123456789abcdef.luksimg-partial", // of disk.luks
+		".disk.luks.0123456789abcdef.luksimg-partial", // leftover of disk.luks
 		".disk.0123456789abcdeg.luksimg-partial",
 		".disk.0123456789abcde.luksimg-partial",
 		".disk.luksimg-partial",
@@ -176,11 +176,11 @@ func TestLeftovers(t *testing.T) {
 		}
 	}
 	if err := running.Commit(); err != nil {
-		t.Errorf("the run that went on: %v", err)
+		t.Errorf("the active run: %v", err)
 	}
 }
 
-// TestTruncateError: an error names the file as it will be called, and the length.
+// TestTruncateError checks that the error has the final name of the file and the length.
 func TestTruncateError(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "disk")
 	f := create(t, name, false)

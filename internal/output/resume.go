@@ -9,18 +9,17 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// partial is what the name of a file ends with that is fetched bit by bit.
+// partial is the suffix of a file that is downloaded in several runs.
 const partial = ".download"
 
-// ErrNotOurs means that a file that an earlier run should have left is of somebody else, or somebody
-// else could have changed it.
-var ErrNotOurs = errors.New("it was not left by a run of yours, or others can change it")
+// ErrNotOurs means that a file, expected from an earlier run, belongs to another user or could have
+// been changed by one.
+var ErrNotOurs = errors.New("not from an earlier run of yours, or others can change it")
 
-// Resume is as [Create], for a job that goes on where an earlier one stopped: what was
-// written is in a file beside, of a name that does not change, until Commit, or Abort.
-// [File.Keep] leaves it for the next run. A file beside that is not surely of an earlier run
-// of this user is an error that matches [ErrNotOurs]; [Discard] removes it. Nobody else may
-// write to what it makes, whatever perm is.
+// Resume is like [Create], but continues where an earlier run stopped. Until Commit or Abort, the data
+// is in a file with a fixed name in the same folder. [File.Keep] leaves it for the next run. If that
+// file could be from another user, the error matches [ErrNotOurs]; [Discard] removes it. Only this user
+// can write to the file, whatever perm is.
 func Resume(name string, perm fs.FileMode, force bool) (*File, error) {
 	if err := free(name, force); err != nil {
 		return nil, err
@@ -33,7 +32,7 @@ func Resume(name string, perm fs.FileMode, force bool) (*File, error) {
 		return nil, err
 	}
 	err = tryLock(system, f)
-	if err == nil && !system.IsNamed(f, name+partial) { // it got its name, or was removed, just now
+	if err == nil && !system.IsNamed(f, name+partial) { // it was renamed or removed in the meantime
 		err = ErrLocked
 	}
 	if err != nil {
@@ -43,10 +42,10 @@ func Resume(name string, perm fs.FileMode, force bool) (*File, error) {
 	return &File{File: f, name: name, force: force}, nil
 }
 
-// Discard removes what Resume of the same name left, unless a run has it that still goes on.
+// Discard removes what Resume of the same name left, unless an active run has it locked.
 func Discard(name string) error {
 	f, err := system.OpenFile(name+partial, os.O_RDWR, 0)
-	if err != nil { // of somebody else, or a link
+	if err != nil { // another user's, or a link
 		if err := system.Remove(name + partial); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -60,8 +59,8 @@ func Discard(name string) error {
 	return nil
 }
 
-// openOurs opens what an earlier run of this user left, or a new file for it alone. Where
-// that is something else the error matches [ErrNotOurs].
+// openOurs opens the file that an earlier run of this user left, or creates one that only this user can
+// access. If the name is anything else, the error matches [ErrNotOurs].
 func openOurs(name string, flag int) (fsys.File, error) {
 	notOurs := func(why error) (fsys.File, error) {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrNotOurs, why)
@@ -90,7 +89,7 @@ func openOurs(name string, flag int) (fsys.File, error) {
 	return f, nil
 }
 
-// Keep ends the use of the file and leaves what was written for the next Resume.
+// Keep closes the file and leaves its data for the next Resume.
 func (f *File) Keep() error {
 	if f.done {
 		return nil

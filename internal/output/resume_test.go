@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestResume keeps what was written, goes on with it, and gives it its name.
+// TestResume keeps a file, continues it and commits it.
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "disk")
@@ -22,14 +22,14 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Resume(name, 0o600, false); !errors.Is(err, ErrLocked) && runtime.GOOS != "windows" {
-		t.Errorf("a second one at the same time: %v", err)
+		t.Errorf("second Resume at the same time: %v", err)
 	}
 	if err := f.Keep(); err != nil {
 		t.Fatal(err)
 	}
 	f.Abort() // after Keep, does nothing
 	if got := files(t, dir); !slices.Equal(got, []string{"disk.download"}) {
-		t.Fatalf("there is %v", got)
+		t.Fatalf("files: %v", got)
 	}
 
 	if f, err = Resume(name, 0o600, false); err != nil {
@@ -45,11 +45,11 @@ func TestResume(t *testing.T) {
 		t.Errorf("content %q", got)
 	}
 	if got := files(t, dir); !slices.Equal(got, []string{"disk"}) {
-		t.Errorf("there is %v", got)
+		t.Errorf("files: %v", got)
 	}
 
 	if _, err := Resume(name, 0o600, false); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("a name that is taken: %v", err)
+		t.Errorf("existing name: %v", err)
 	}
 	if f, err = Resume(name, 0o600, true); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeLink: what is written does not follow a link.
+// TestResumeLink checks that Resume does not write through a link.
 func TestResumeLink(t *testing.T) {
 	dir := t.TempDir()
 	name, other := filepath.Join(dir, "disk"), filepath.Join(dir, "other")
@@ -68,9 +68,9 @@ func TestResumeLink(t *testing.T) {
 		t.Skip("no symbolic links here")
 	}
 	if _, err := Resume(name, 0o600, false); err == nil {
-		t.Error("a link was followed")
+		t.Error("Resume followed a link")
 	}
 	if _, err := os.Lstat(other); err == nil {
-		t.Error("a file was made through a link")
+		t.Error("Resume created a file through a link")
 	}
 }

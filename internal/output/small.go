@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 )
 
-// WriteFile writes a file as a whole or not at all, and replaces one that has the name: it
-// is [Create] with force, Write and [File.Commit].
+// WriteFile writes a file completely or not at all, and replaces an existing one. It calls [Create]
+// with force, Write and [File.Commit].
 func WriteFile(name string, b []byte, perm fs.FileMode) error {
 	return write(name, b, perm, true)
 }
 
-// WriteNew is WriteFile for a name that must be free.
+// WriteNew is like WriteFile, but the name must not exist.
 func WriteNew(name string, b []byte, perm fs.FileMode) error {
 	return write(name, b, perm, false)
 }
@@ -32,8 +32,9 @@ func write(name string, b []byte, perm fs.FileMode, force bool) error {
 	return f.Commit()
 }
 
-// ReadOurs reads what an earlier run of this user wrote with WriteFile, at most limit bytes;
-// nil if there is none. What others could have written is an error that matches [ErrNotOurs].
+// ReadOurs reads at most limit bytes that an earlier run of this user wrote with WriteFile. It returns
+// nil if the file does not exist. If others could have written the file, the error matches
+// [ErrNotOurs].
 func ReadOurs(name string, limit int64) ([]byte, error) {
 	f, err := openOurs(name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +51,7 @@ func ReadOurs(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
-// RefuseLink returns an error that matches [ErrNotOurs] if name is a link, wherever it leads.
+// RefuseLink returns an error that matches [ErrNotOurs] if name is a symbolic link.
 func RefuseLink(name string) error {
 	if fi, err := system.Lstat(name); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
 		return fmt.Errorf("%s: %w: it is a symbolic link", name, ErrNotOurs)
@@ -58,7 +59,7 @@ func RefuseLink(name string) error {
 	return nil
 }
 
-// Remove removes a file, durably. It is no error if there is none.
+// Remove removes a file durably. A missing file is not an error.
 func Remove(name string) error {
 	if err := system.Remove(name); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -5,20 +5,20 @@ import (
 	"io"
 )
 
-// A Sparse is a writer that leaves holes in a new file where there are zeros. The length of the file
-// is for the caller to set.
+// A Sparse is a writer that leaves holes for zeros in a new file. The caller sets the length of the
+// file.
 type Sparse struct {
 	f  io.WriterAt
 	at int64
 }
 
-// NewSparse returns a writer of f, from its start.
+// NewSparse returns a writer that starts at offset 0 of f.
 func NewSparse(f io.WriterAt) *Sparse { return &Sparse{f: f} }
 
-// hole is the least run of zeros that is left out, and its alignment.
+// hole is the minimum length and the alignment of a hole, in bytes.
 const hole = 64 << 10
 
-// Write writes what is not zero.
+// Write writes p except for its zeros.
 func (s *Sparse) Write(p []byte) (int, error) {
 	for done := 0; done < len(p); {
 		n := min(len(p)-done, hole-int(s.at%hole))

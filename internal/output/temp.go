@@ -13,8 +13,8 @@ import (
 
 const randomLength = 16
 
-// createTemp makes a file with a random name. Unlike os.CreateTemp it has the
-// permissions of the final file from the start.
+// createTemp creates a file with a random name. Unlike os.CreateTemp, it sets the final permissions
+// from the start.
 func createTemp(dir, prefix string, perm fs.FileMode) (fsys.File, error) {
 	for {
 		var b [randomLength / 2]byte
@@ -22,7 +22,7 @@ func createTemp(dir, prefix string, perm fs.FileMode) (fsys.File, error) {
 		name := filepath.Join(dir, prefix+hex.EncodeToString(b[:])+suffix)
 		f, err := system.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 		if e := new(fs.PathError); errors.As(err, &e) {
-			e.Path = filepath.Clean(dir) // the random name says nothing: it is the folder where no file can be made
+			e.Path = filepath.Clean(dir) // the random name would not help: the problem is the folder
 			if errors.Is(err, fs.ErrNotExist) {
 				e.Err = ErrNoFolder
 			}

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestNotOurs plants what another user could, where a run looks for what an earlier one left:
-// it is not gone on with, nothing goes through it, and it can be removed.
+// TestNotOurs plants files that another user could have made where a run expects those of an earlier
+// run. The run must not continue them or write through them, and Discard must remove them.
 func TestNotOurs(t *testing.T) {
 	for what, plant := range map[string]func(t *testing.T, name, other string){
 		"a link":         func(t *testing.T, name, other string) { must(t, os.Symlink(other, name)) },
@@ -41,7 +41,7 @@ func TestNotOurs(t *testing.T) {
 			}
 			if unlock, err := LockName(name + partial); err == nil {
 				unlock()
-				t.Error("LockName took it")
+				t.Error("LockName accepted it")
 			}
 			if what != "a folder" {
 				if err := WriteFile(name+partial, []byte("new"), 0o600); (err == nil) != (what != "a pipe") {
@@ -79,7 +79,7 @@ func another(t *testing.T, name string) {
 	must(t, os.Chown(name, 12345, 12345))
 }
 
-// TestResumeMode: whatever the umask, nobody else may write to what is fetched bit by bit.
+// TestResumeMode checks that only this user can write to a partial download, whatever the umask.
 func TestResumeMode(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	name := filepath.Join(t.TempDir(), "disk")
@@ -96,15 +96,15 @@ func TestResumeMode(t *testing.T) {
 	}
 }
 
-// TestDevices: a device, a pipe, and what leads to one or through /dev and /proc keep their
-// names, with force too.
+// TestDevices checks that devices, pipes, and links to them or through /dev and /proc are not replaced,
+// even with force.
 func TestDevices(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	must(t, syscall.Mkfifo(at("pipe"), 0o600), os.WriteFile(at("file"), nil, 0o600))
 	must(t, os.Symlink("/dev/null", at("null")), os.Symlink("pipe", at("to-pipe")), os.Symlink("to-pipe", at("far")), os.Symlink(dir, at("to-dir")))
 	must(t, os.Symlink("/dev/there-is-none", at("none")))
-	f, err := os.Open(at("file")) // what /dev/stdout is after >file
+	f, err := os.Open(at("file")) // like /dev/stdout after >file
 	must(t, err)
 	defer f.Close()
 	refused := []string{"/dev/null", at("pipe"), at("null"), at("to-pipe"), at("far"), at("to-dir"), at("none")}
@@ -126,10 +126,10 @@ func TestDevices(t *testing.T) {
 			}
 		}
 		if after, err := os.Lstat(name); errBefore == nil && (err != nil || after.Mode() != before.Mode()) {
-			t.Errorf("%s is something else now", name)
+			t.Errorf("%s was replaced", name)
 		}
 	}
-	// A link to a file is replaced, the file is not.
+	// A link to a file is replaced, and the file keeps its content.
 	must(t, os.Symlink("file", at("link")), WriteFile(at("link"), []byte("new"), 0o600))
 	if content(t, at("link")) != "new" || content(t, at("file")) != "" {
 		t.Error("written through a link")

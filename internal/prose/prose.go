@@ -1,5 +1,5 @@
-// Package prose holds the rules for English text of docs/style.md that a program can check. Its tests
-// read the README, the guides and the help of each verb.
+// Package prose holds the rules of docs/style.md that a program can check. Its tests check the README,
+// the guides and the help of each verb.
 package prose
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// LongWords is the number of words from which on a sentence is long.
+// LongWords is the number of words from which a sentence counts as long.
 const LongWords = 26
 
 var (
@@ -16,8 +16,8 @@ var (
 	finish = regexp.MustCompile(`[.!?:](\s|$)`)
 )
 
-// Sentences returns the sentences in Markdown text: without blocks of code, tables and headings. A
-// list item, and what follows a colon, is a sentence of its own. Code within a sentence is one word.
+// Sentences returns the sentences in Markdown text, without code blocks, tables and headings. A list
+// item and the text after a colon are separate sentences. Inline code counts as one word.
 func Sentences(markdown string) []string {
 	var all []string
 	var paragraph strings.Builder
@@ -56,7 +56,7 @@ func Sentences(markdown string) []string {
 // Words counts the words of a sentence.
 func Words(sentence string) int { return len(strings.Fields(sentence)) }
 
-// Avoid has what docs/style.md says not to write, and what to write in its place.
+// Avoid maps patterns that docs/style.md rules out to their replacements.
 var Avoid = map[*regexp.Regexp]string{
 	regexp.MustCompile(`(?i)\bthe story of\b`):             "audit trail",
 	regexp.MustCompile(`(?i)\bis looked (for|at)\b`):       "say who looks",

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// pages returns the Markdown files that a person reads, by name. docs/cli has the help of each verb.
+// pages returns the Markdown files for users, by name. docs/cli has the help of each verb.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -28,7 +28,7 @@ func pages(t *testing.T) map[string]string {
 	return all
 }
 
-// TestAvoid looks for what docs/style.md says not to write, but in that page.
+// TestAvoid searches all pages except docs/style.md for the patterns in Avoid.
 func TestAvoid(t *testing.T) {
 	for name, text := range pages(t) {
 		if name == "docs/style.md" {
@@ -44,7 +44,8 @@ func TestAvoid(t *testing.T) {
 	}
 }
 
-// TestStyleTable takes each row of the table in docs/style.md for what it says not to write.
+// TestStyleTable checks that no page contains a phrase from the left column of the table in
+// docs/style.md.
 func TestStyleTable(t *testing.T) {
 	_, table, ok := strings.Cut(pages(t)["docs/style.md"], "| instead of | write |\n| --- | --- |\n")
 	if !ok {
@@ -69,7 +70,7 @@ func TestStyleTable(t *testing.T) {
 	}
 }
 
-// TestReadme holds the README short.
+// TestReadme checks that the README is short.
 func TestReadme(t *testing.T) {
 	text := pages(t)["README.md"]
 	if n := strings.Count(text, "\n"); n > 150 {
@@ -81,7 +82,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestGuides holds that each page has few long sentences: one in 15 at most.
+// TestGuides checks that at most one of 15 sentences of each page is long.
 func TestGuides(t *testing.T) {
 	for name, text := range pages(t) {
 		if strings.HasPrefix(name, "docs/cli/") {

@@ -1,9 +1,9 @@
-// Package size writes numbers of bytes for people.
+// Package size formats numbers of bytes for people.
 package size
 
 import "fmt"
 
-// Text is a number of bytes in powers of 1000: "1.5 GB".
+// Text formats a number of bytes in powers of 1000: "1.5 GB".
 func Text(n int64) string {
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
@@ -15,8 +15,8 @@ func Text(n int64) string {
 	return fmt.Sprintf("%.1f %cB", f, "kMGTPE"[i])
 }
 
-// Binary is a number of bytes in powers of 1024: "1.5 GiB". It has no more digits than are needed, and
-// four at most.
+// Binary formats a number of bytes in powers of 1024: "1.5 GiB". It prints at most four significant
+// digits.
 func Binary(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)

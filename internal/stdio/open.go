@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// Open is [os.OpenFile] without making a file. Opening a named pipe waits until another
-// program opens its other end; ctx ends that. For reading, "-" is standard input.
+// Open opens an existing file with the flags of [os.OpenFile]. Opening a named pipe waits until another
+// program opens its other end, or ctx ends. For reading, "-" is standard input.
 func Open(ctx context.Context, name string, flags int) (*os.File, error) {
 	if IsStdin(name) && flags == os.O_RDONLY {
 		return os.Stdin, nil
@@ -29,8 +29,8 @@ func Open(ctx context.Context, name string, flags int) (*os.File, error) {
 	return <-opened, nil
 }
 
-// ReadFile reads a file, a named pipe, or for "-" standard input, of at most so many bytes. The
-// end of ctx ends that. What it read on the way is wiped.
+// ReadFile reads a secret of at most most bytes from a file, a named pipe, or with "-" from standard
+// input. It returns early if ctx ends. It wipes its intermediate buffers.
 func ReadFile(ctx context.Context, name string, most int) ([]byte, error) {
 	f, err := Open(ctx, name, os.O_RDONLY)
 	if err != nil {
@@ -42,7 +42,7 @@ func ReadFile(ctx context.Context, name string, most int) ([]byte, error) {
 	return ReadAll(ctx, f, most)
 }
 
-// ReadAll reads an open file of at most so many bytes, as ReadFile does.
+// ReadAll is like ReadFile for an open file.
 func ReadAll(ctx context.Context, f *os.File, most int) ([]byte, error) {
 	read := make(chan []byte, 1)
 	err := parallel.Await(ctx, func() error {
@@ -61,7 +61,7 @@ func ReadAll(ctx context.Context, f *os.File, most int) ([]byte, error) {
 	return b, nil
 }
 
-// readSecret is io.ReadAll, but wipes the buffers that became too small.
+// readSecret is like io.ReadAll, but wipes the buffers that it outgrows.
 func readSecret(r io.Reader) ([]byte, error) {
 	buf := make([]byte, 0, 4096)
 	for {

@@ -9,8 +9,8 @@ import (
 	"github.com/luksimg/luksimg/internal/parallel"
 )
 
-// Parse returns what read makes of a file, or with - of standard input. It ends when ctx does,
-// also if there is nothing to read.
+// Parse returns the result of read for a file, or for standard input if name is "-". It returns early
+// if ctx ends, even while it waits for input.
 func Parse[T any](ctx context.Context, name string, read func(io.Reader) (T, error)) (T, error) {
 	var none, v T
 	f := os.Stdin

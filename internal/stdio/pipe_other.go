@@ -4,5 +4,5 @@ package stdio
 
 import "os"
 
-// Widen does nothing where the size of a pipe can not be set.
+// Widen does nothing on systems where the size of a pipe is fixed.
 func Widen(*os.File) {}

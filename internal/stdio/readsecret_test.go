@@ -16,7 +16,7 @@ func TestReadSecret(t *testing.T) {
 			t.Errorf("%d bytes: %d, %v", n, len(got), err)
 		}
 	}
-	// What was read before an error, and the buffers that became too small, are wiped.
+	// Data read before an error, and outgrown buffers, must be wiped.
 	broken := errors.New("broken")
 	seen := &buffers{r: io.MultiReader(bytes.NewReader(make([]byte, 1)), bytes.NewReader(bytes.Repeat([]byte("k"), 10000)), iotest.ErrReader(broken))}
 	if got, err := readSecret(seen); got != nil || err != broken {
@@ -24,12 +24,12 @@ func TestReadSecret(t *testing.T) {
 	}
 	for _, b := range seen.all {
 		if bytes.Contains(b, []byte("k")) {
-			t.Errorf("a buffer of %d bytes was not wiped", len(b))
+			t.Errorf("buffer of %d bytes was not wiped", len(b))
 		}
 	}
 }
 
-// buffers keeps what it read into.
+// buffers keeps the buffers that it was asked to fill.
 type buffers struct {
 	r   io.Reader
 	all [][]byte

@@ -1,5 +1,5 @@
-// Package stdio opens what is named on a command line: files, and pipes whose other end may never
-// come, which the end of a context ends; "-" is standard input or output.
+// Package stdio opens the files, pipes and standard streams that a command line names. "-" is standard
+// input or output. Opening a pipe whose other end never appears is cancelled by a context.
 package stdio
 
 import (
@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Name is the name of a file as a person knows it: "-" is standard input.
+// Name returns the name of a file for messages: "-" is standard input.
 func Name(name string) string {
 	if name == "-" {
 		return "standard input"
@@ -18,11 +18,11 @@ func Name(name string) string {
 	return name
 }
 
-// IsStdin tells whether a name is one of standard input.
+// IsStdin reports whether a name means standard input.
 func IsStdin(name string) bool { return name == "-" || name == "/dev/stdin" || name == "/dev/fd/0" }
 
-// IsStream tells whether what has the name can be read in order only: standard input, unless
-// that is a file, a pipe, or what a shell makes of <(...).
+// IsStream reports whether a name can be read only in order: standard input that is not a file, a pipe,
+// or a shell's <(...).
 func IsStream(name string) bool {
 	var fi fs.FileInfo
 	var err error
@@ -31,7 +31,7 @@ func IsStream(name string) bool {
 		return false
 	case IsStdin(name):
 		fi, err = os.Stdin.Stat()
-		// Who has read a part of a file wants the rest of it.
+		// A file that was partly read continues at its current offset.
 		if at, errSeek := os.Stdin.Seek(0, io.SeekCurrent); err == nil && fi.Mode().IsRegular() && (errSeek != nil || at != 0) {
 			return true
 		}
@@ -41,7 +41,7 @@ func IsStream(name string) bool {
 	return err == nil && fi.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
 }
 
-// OpenStream opens what is read in order. The caller closes it.
+// OpenStream opens a source that is read in order. The caller closes it.
 func OpenStream(ctx context.Context, name string) (f *os.File, err error) {
 	if f, err = Open(ctx, name, os.O_RDONLY); err == nil {
 		Widen(f)

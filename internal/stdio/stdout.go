@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/internal/term"
 )
 
-// CheckStdout refuses to write binary data to a terminal, or to a standard output that is
-// closed.
+// CheckStdout returns an error if standard output is a terminal or closed, and so cannot receive binary
+// data.
 func CheckStdout(what string) error {
 	if term.IsTerminal(os.Stdout) {
 		return rest.WithHint(fmt.Errorf("%s will not be written to a terminal", what), "redirect standard output, or name a file")
@@ -24,22 +24,21 @@ func CheckStdout(what string) error {
 	return nil
 }
 
-// SyncStdout returns when what was written to standard output is on the disk, if that is a
-// file. main closes it.
+// SyncStdout syncs standard output if it is a file. main closes it.
 func SyncStdout() error {
 	fi, err := os.Stdout.Stat()
 	if err != nil || !fi.Mode().IsRegular() {
 		return err
 	}
-	// Some filesystems, such as /proc, have nothing to sync.
+	// Some filesystems, such as /proc, do not support sync.
 	if err := os.Stdout.Sync(); !errors.Is(err, syscall.EINVAL) {
 		return err
 	}
 	return nil
 }
 
-// A ResultWriter keeps the first error of writing the result. What prints a help text does
-// not look at it.
+// A ResultWriter keeps the first error of writing the result. The functions that print help ignore
+// write errors.
 type ResultWriter struct {
 	io.Writer
 	Err error

@@ -8,11 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stdoutClosed tells whether the process began without a standard output. The runtime of Go
-// has opened /dev/null in its place by now, for reading and writing. A shell opens it for
-// writing only, so that >/dev/null is not taken for that. Some programs, such as Python's
-// subprocess.DEVNULL, do as the runtime does: what they drop can not be told from what is
-// lost, and so a result in text, which goes with an exit code, is not asked for.
+// stdoutClosed reports whether the process began without a standard output. In this case the Go runtime
+// has opened /dev/null in its place, for reading and writing. A shell opens >/dev/null for writing
+// only, so the two differ. Some programs, such as Python's subprocess.DEVNULL, open it like the
+// runtime. A text result comes with an exit code, so stdoutClosed is not used for it.
 func stdoutClosed() bool {
 	out, err := os.Stdout.Stat()
 	if err != nil {

@@ -2,7 +2,7 @@ package stdio
 
 import "os"
 
-// stdoutClosed tells whether the process began without a standard output.
+// stdoutClosed reports whether the process began without a standard output.
 func stdoutClosed() bool {
 	_, err := os.Stdout.Stat()
 	return err != nil

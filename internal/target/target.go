@@ -1,5 +1,5 @@
-// Package target writes the file that an image becomes. The writers of all formats have the same
-// wants of it: whole writes, errors that say where, holes for zeros, and a sync if there is one.
+// Package target writes the files of images. It gives the writers of all formats complete writes,
+// errors with offsets, holes for zeros, and a sync if the destination has one.
 package target
 
 import (
@@ -10,15 +10,15 @@ import (
 	"github.com/luksimg/luksimg/internal/pieces"
 )
 
-// A File is what an image is written to. It is safe for concurrent use if W is.
+// A File is the destination of an image. It is safe for concurrent use if W is.
 type File struct {
-	Format string // how errors call the format: "vhd"
+	Format string // name of the format in errors: "vhd"
 	W      io.WriterAt
 
-	end atomic.Int64 // of what was written
+	end atomic.Int64 // end of the written data
 }
 
-// WriteAt writes all of p, or returns an error that says where.
+// WriteAt writes all of p, or returns an error with the offset.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.W.WriteAt(p, off)
 	if err == nil && n < len(p) {
@@ -34,10 +34,10 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	}
 }
 
-// WriteSparse writes p, but for its runs of zeros, which stay holes.
+// WriteSparse writes p except for its runs of zeros, which stay holes.
 func (f *File) WriteSparse(p []byte, off int64) error { return pieces.WriteSparse(f, p, off) }
 
-// Extend makes the file size bytes long, if nothing was written there: by a zero as its last byte.
+// Extend makes the file size bytes long. If the data ends before, it writes a zero as the last byte.
 func (f *File) Extend(size int64) error {
 	if f.end.Load() >= size {
 		return nil
@@ -46,7 +46,7 @@ func (f *File) Extend(size int64) error {
 	return err
 }
 
-// Sync waits until what was written is on the disk, if W can do that.
+// Sync calls the Sync method of W, if it has one.
 func (f *File) Sync() error {
 	s, ok := f.W.(interface{ Sync() error })
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/faultfs"
 )
 
-// short takes half of what it gets.
+// short writes only half of each buffer.
 type short struct{}
 
 func (short) WriteAt(p []byte, _ int64) (int, error) { return len(p) / 2, nil }
@@ -26,7 +26,7 @@ func TestWriteAt(t *testing.T) {
 	}
 }
 
-// TestExtend checks the length of a file whose end is written, or not.
+// TestExtend checks the length of a file with and without data at its end.
 func TestExtend(t *testing.T) {
 	for _, last := range []int64{0, 10, 4095} {
 		d := faultfs.New()
@@ -45,7 +45,7 @@ func TestExtend(t *testing.T) {
 		want[last] = 7
 		want[0] = 6
 		if got := d.ReadFile("a"); !bytes.Equal(got, want) {
-			t.Errorf("last byte at %d: %d bytes, or other ones", last, len(got))
+			t.Errorf("last byte at %d: %d bytes, or wrong content", last, len(got))
 		}
 		if err := f.Sync(); err != nil {
 			t.Error(err)
@@ -53,7 +53,7 @@ func TestExtend(t *testing.T) {
 	}
 }
 
-// parts notes what is written.
+// parts records the offsets of writes.
 type parts struct{ at []int64 }
 
 func (p *parts) WriteAt(b []byte, off int64) (int, error) {

@@ -2,7 +2,7 @@ package term
 
 import "strconv"
 
-// Count is a number of things: "1 part", "2 parts".
+// Count formats a number of things: "1 part", "2 parts".
 func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hide has the terminal not show what is typed, a line at a time, until restore is called.
-// What ends a line and what interrupts the process are as always.
+// hide turns off echo until restore is called. Line editing and signals work as usual.
 func hide(tty *os.File) (restore func(), err error) {
 	fd := int(tty.Fd())
 	before, err := unix.IoctlGetTermios(fd, getTermios)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// hide has the console not show what is typed, a line at a time, until restore is called.
+// hide turns off echo until restore is called.
 func hide(console *os.File) (restore func(), err error) {
 	h := windows.Handle(console.Fd())
 	var before uint32

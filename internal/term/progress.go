@@ -14,27 +14,26 @@ import (
 	"github.com/luksimg/luksimg/internal/size"
 )
 
-// The modes of progress.
+// These are the modes of progress.
 const (
 	Auto  = "auto"  // Bar on a terminal, Plain elsewhere
-	Bar   = "bar"   // one line, drawn again and again
+	Bar   = "bar"   // one line, redrawn
 	Plain = "plain" // a line every 30 s
-	JSON  = "json"  // an object a second, a line each
+	JSON  = "json"  // one object per second, each on its line
 	None  = "none"
 )
 
-// Modes are all modes of progress.
+// Modes lists all modes of progress.
 var Modes = []string{Auto, Bar, Plain, JSON, None}
 
-// A Progress counts bytes and tells the person how far a job is. The job adds and
-// never waits; a goroutine looks at the count from time to time. In every mode SIGUSR1, and
-// SIGINFO where there is one, asks for a line.
+// A Progress counts bytes and reports the progress of a job. Add never blocks: a goroutine polls the
+// count. In every mode SIGUSR1, and SIGINFO where it exists, requests a line.
 type Progress struct {
 	w     io.Writer
-	width func() int // of the terminal now; zero if it is not known
+	width func() int // current width of the terminal; zero if unknown
 	mode  string
 	phase string
-	total int64 // zero if it is not known
+	total int64 // zero if unknown
 	done  atomic.Int64
 	rate  rate
 	stop  chan struct{}
@@ -42,7 +41,7 @@ type Progress struct {
 	drawn int // length of the line on the terminal
 }
 
-// Start begins to report on w about a job of total bytes; zero if that is not known.
+// Start begins to report on w the progress of a job of total bytes; zero if unknown.
 func Start(w *os.File, mode, phase string, total int64) *Progress {
 	if mode == Auto {
 		mode = Plain
@@ -68,13 +67,13 @@ func Start(w *os.File, mode, phase string, total int64) *Progress {
 // Add counts n more bytes. It is safe for concurrent use and does not block.
 func (p *Progress) Add(n int64) { p.done.Add(n) }
 
-// Done ends the reporting, and takes the line off the terminal.
+// Done ends the reports and clears the line on the terminal.
 func (p *Progress) Done() {
 	close(p.stop)
 	<-p.ended
 }
 
-// looks says how often the count is looked at, and after how many looks there is a report.
+// looks returns the interval of the polls, and the number of polls per report.
 var looks = map[string]struct {
 	interval time.Duration
 	report   int
@@ -103,7 +102,7 @@ func (p *Progress) run(signals <-chan os.Signal) {
 			p.report(Plain)
 		case <-p.stop:
 			p.rate.add(time.Now(), p.done.Load())
-			if p.mode == JSON { // the last object tells the end
+			if p.mode == JSON { // the last object reports the end
 				p.report(JSON)
 			}
 			p.clear()
@@ -112,7 +111,7 @@ func (p *Progress) run(signals <-chan os.Signal) {
 	}
 }
 
-// clear takes the line off the terminal.
+// clear clears the line on the terminal.
 func (p *Progress) clear() {
 	if p.drawn > 0 {
 		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", min(p.drawn, p.room())))
@@ -147,9 +146,8 @@ func (p *Progress) report(mode string) {
 	}
 }
 
-// room is how long the line on the terminal may be, which is ASCII. The last column stays
-// free: a terminal may go to the next line when it is written. The width is asked for at each
-// drawing, since it can change.
+// room returns the maximum length of the line, which is ASCII. The last column stays empty, because a
+// terminal can wrap when it is written. The width is read for each redraw, since it can change.
 func (p *Progress) room() int {
 	if w := p.width(); w > 0 {
 		return max(1, w-1)
@@ -157,7 +155,7 @@ func (p *Progress) room() int {
 	return math.MaxInt
 }
 
-// line is a state of the job in words: "encrypt 42 %, 420 MB of 1.0 GB, 2.1 GB/s, 3 s left".
+// line describes the state of the job: "encrypt 42 %, 420 MB of 1.0 GB, 2.1 GB/s, 3 s left".
 func (p *Progress) line(done int64, rate, eta float64) string {
 	s := p.phase
 	if p.total > 0 {
@@ -172,5 +170,5 @@ func (p *Progress) line(done int64, rate, eta float64) string {
 	return s
 }
 
-// Bytes is a number of bytes for people; see [size.Text].
+// Bytes formats a number of bytes for people; see [size.Text].
 func Bytes(n int64) string { return size.Text(n) }

@@ -36,7 +36,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// report runs a whole progress in a pipe and returns what it wrote.
+// report runs a complete progress with a pipe and returns its output.
 func report(t *testing.T, mode string) string {
 	t.Helper()
 	r, w, err := os.Pipe()

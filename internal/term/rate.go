@@ -2,13 +2,13 @@ package term
 
 import "time"
 
-// window is how far back a rate looks: long enough to be steady, short enough to tell
-// what is going on now.
+// window is the period over which a rate is averaged: long enough to be steady, short enough to be
+// current.
 const window = 10 * time.Second
 
-// A rate is that of a counter over the last while.
+// A rate computes the recent rate of a counter.
 type rate struct {
-	samples []sample // in order; the first may be older than the window
+	samples []sample // in order; the first can be older than the window
 }
 
 type sample struct {
@@ -16,7 +16,7 @@ type sample struct {
 	done int64
 }
 
-// add takes the state of the counter and forgets what is too old.
+// add adds a sample and drops samples that are too old.
 func (r *rate) add(at time.Time, done int64) {
 	r.samples = append(r.samples, sample{at, done})
 	for len(r.samples) > 2 && at.Sub(r.samples[1].at) >= window {
@@ -24,7 +24,7 @@ func (r *rate) add(at time.Time, done int64) {
 	}
 }
 
-// perSecond returns how much was added a second.
+// perSecond returns the increase per second.
 func (r *rate) perSecond() float64 {
 	if len(r.samples) < 2 {
 		return 0

@@ -9,7 +9,7 @@ func TestRate(t *testing.T) {
 	var r rate
 	start := time.Now()
 	if got := r.perSecond(); got != 0 {
-		t.Errorf("nothing was counted: %v", got)
+		t.Errorf("without samples: %v", got)
 	}
 	r.add(start, 0)
 	for i := 1; i <= 60; i++ { // 100 a second, and after half a minute 10
@@ -25,12 +25,12 @@ func TestRate(t *testing.T) {
 		}
 	}
 	if got := r.perSecond(); got != 10 {
-		t.Errorf("%v a second, want 10: what was long ago does not count", got)
+		t.Errorf("%v a second, want 10: old samples must not count", got)
 	}
 	if len(r.samples) > 12 {
-		t.Errorf("%d samples are kept", len(r.samples))
+		t.Errorf("%d samples kept", len(r.samples))
 	}
-	// Where looks are far apart, two of them are enough.
+	// If samples are far apart, two of them are enough.
 	var far rate
 	far.add(start, 0)
 	far.add(start.Add(time.Minute), 600)

@@ -8,12 +8,12 @@ import (
 	"os"
 )
 
-// maxSecret is how long a line may be, in bytes. It is more than any terminal passes on.
+// maxSecret is the maximum length of a line in bytes. No terminal passes on that much.
 const maxSecret = 8 << 10
 
-// ReadSecret asks for a line on the terminal itself, not on standard input, which may
-// be data, and does not show what is typed, also what was typed early. Without a terminal it
-// is ErrNoTerminal. The memory behind the result holds nothing else that was typed.
+// ReadSecret reads a line from the terminal itself, because standard input can be data. It shows
+// nothing of the input, including what was typed before the prompt. Without a terminal the error is
+// [ErrNoTerminal]. The memory of the result holds nothing else that was typed.
 func ReadSecret(prompt string) (secret []byte, err error) {
 	err = with(func(in, out *os.File) error {
 		restore, err := hide(in)
@@ -29,8 +29,8 @@ func ReadSecret(prompt string) (secret []byte, err error) {
 	return secret, err
 }
 
-// readLine returns the bytes up to a line feed, or to the end if there are some. It reads them
-// one at a time into a buffer that never moves, so that there is one copy.
+// readLine returns the bytes before a line feed, or before the end of the input if there are any. It
+// reads byte by byte into a buffer that never moves, so that only one copy exists.
 func readLine(r io.Reader) (line []byte, err error) {
 	buf := make([]byte, maxSecret)
 	for n := 0; ; {

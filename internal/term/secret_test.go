@@ -24,11 +24,11 @@ func TestReadLine(t *testing.T) {
 			t.Errorf("%.20q: %.20q, %v", c.in, line, err)
 		}
 		if rest, _ := io.ReadAll(r); string(rest) != c.rest {
-			t.Errorf("%.20q: what follows is %q", c.in, rest)
+			t.Errorf("%.20q: the rest is %q", c.in, rest)
 		}
 	}
 	if _, err := readLine(strings.NewReader("")); err != io.EOF {
-		t.Errorf("nothing: %v", err)
+		t.Errorf("empty input: %v", err)
 	}
 	if _, err := readLine(strings.NewReader(long + "xx\n")); err == nil || !strings.Contains(err.Error(), "longer than 8192 bytes") {
 		t.Errorf("too long: %v", err)

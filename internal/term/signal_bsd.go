@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// infoSignals are what Ctrl-T sends.
+// infoSignals are the signals that Ctrl-T sends.
 var infoSignals = []os.Signal{syscall.SIGINFO}

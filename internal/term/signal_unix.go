@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// statusSignals ask for one line about how far the job is.
+// statusSignals request one line about the progress of the job.
 var statusSignals = append([]os.Signal{syscall.SIGUSR1}, infoSignals...)

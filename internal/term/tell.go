@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// with calls f with the terminal itself, wherever the standard streams go. Without a terminal it is
-// ErrNoTerminal.
+// with calls f with the terminal itself, wherever the standard streams are redirected. Without a
+// terminal the error is [ErrNoTerminal].
 func with(f func(in, out *os.File) error) error {
 	in, out, err := open()
 	if err != nil {
@@ -22,11 +22,11 @@ func with(f func(in, out *os.File) error) error {
 	return f(in, out)
 }
 
-// Check returns ErrNoTerminal if there is nobody to ask or to tell.
+// Check returns [ErrNoTerminal] if the process has no terminal.
 func Check() error { return with(func(_, _ *os.File) error { return nil }) }
 
-// Tell writes text to the terminal itself, not to standard output, which may be a pipe or a file. It
-// makes no copy of it. Without a terminal it is ErrNoTerminal.
+// Tell writes text to the terminal itself, because standard output can be a pipe or a file. It makes no
+// copy of text. Without a terminal the error is [ErrNoTerminal].
 func Tell(text []byte) error {
 	return with(func(_, out *os.File) error {
 		_, err := out.Write(text)
@@ -34,8 +34,8 @@ func Tell(text []byte) error {
 	})
 }
 
-// Ask asks a question on the terminal itself, and tells whether the answer is y or yes. Without a
-// terminal it is ErrNoTerminal.
+// Ask asks a question on the terminal itself, and reports whether the answer is y or yes. Without a
+// terminal the error is [ErrNoTerminal].
 func Ask(question string) (yes bool, err error) {
 	err = with(func(in, out *os.File) error {
 		fmt.Fprint(out, question)

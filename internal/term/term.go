@@ -1,5 +1,5 @@
-// Package term is how the command talks to the person at the terminal: hidden
-// prompts and a line of progress.
+// Package term implements the command's dialogue on the terminal: hidden prompts, questions and a
+// progress line.
 package term
 
 import (
@@ -11,13 +11,14 @@ import (
 	"golang.org/x/term"
 )
 
-// ErrNoTerminal means that there is nobody to ask.
+// ErrNoTerminal means that the process has no terminal.
 var ErrNoTerminal = errors.New("no terminal to ask on")
 
-// IsTerminal tells whether f is a terminal.
+// IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// width returns the number of columns of the terminal f, or zero if f is none or does not say.
+// width returns the number of columns of the terminal f, or zero if f is not a terminal or its width is
+// unknown.
 func width(f *os.File) int {
 	w, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {
@@ -42,14 +43,14 @@ func open() (in, out *os.File, err error) {
 	return in, out, nil
 }
 
-// State remembers how the terminal was, so that it can be put right when a prompt
-// is interrupted. Restore does nothing without a terminal.
+// State is a saved terminal state. Restoring it after an interrupted prompt turns echo on again.
+// Without a terminal, Restore does nothing.
 type State struct {
 	tty   *os.File
 	state *term.State
 }
 
-// Save returns the present state of the terminal.
+// Save returns the current state of the terminal.
 func Save() *State {
 	in, out, err := open()
 	if err != nil {
@@ -66,7 +67,7 @@ func Save() *State {
 	return &State{in, s}
 }
 
-// Restore puts the terminal back to what it was at Save, on a new line.
+// Restore restores the saved state and starts a new line.
 func (s *State) Restore() {
 	if s.tty != nil {
 		term.Restore(int(s.tty.Fd()), s.state)

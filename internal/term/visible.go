@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns text with everything in it that a terminal would act on, rather than show,
-// as an escape sequence of Go: control characters, also newlines and those of C1; marks that
-// change the direction of the text; other invisible characters; and bytes that are not UTF-8.
-// All text that comes from a file or a service passes it on its way to a terminal.
+// Visible escapes, in Go syntax, everything in text that a terminal would interpret or not show:
+// control characters including newlines and C1, marks that change the text direction, other invisible
+// characters, and bytes that are not UTF-8. All text from files and services must pass through it on
+// its way to a terminal.
 func Visible(text string) string { return visible(text, "") }
 
-// VisibleLines is Visible for text of several lines: their ends are left.
+// VisibleLines is like Visible for text of several lines: it keeps line feeds.
 func VisibleLines(text string) string { return visible(text, "\n") }
 
 func visible(text, keep string) string {
@@ -45,14 +45,14 @@ func visible(text, keep string) string {
 	return b.String()
 }
 
-// VisibleJSON returns JSON with the same meaning, in which all characters that [Visible]
-// escapes are escaped as JSON does. encoding/json leaves some of them as they are.
+// VisibleJSON returns equivalent JSON in which all characters that [Visible] escapes are escaped in
+// JSON syntax. encoding/json leaves some of them unescaped.
 func VisibleJSON(text []byte) []byte {
 	if strings.IndexFunc(string(text), func(r rune) bool { return !unicode.IsGraphic(r) && r != '\n' }) < 0 {
 		return text
 	}
 	var b strings.Builder
-	for _, r := range string(text) { // outside of strings JSON has none of them but spaces
+	for _, r := range string(text) { // outside of strings JSON has only white space of these
 		switch {
 		case unicode.IsGraphic(r), r == '\n', r == '\t', r == '\r':
 			b.WriteRune(r)

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// TestBarWidth draws the bar on terminals that are narrow, and become so.
+// TestBarWidth draws the bar on terminals that are narrow, or become narrow.
 func TestBarWidth(t *testing.T) {
 	const whole = "encrypt 42 %, 42 B of 100 B, 0 B/s"
 	for _, c := range []struct {
 		width, then int
-		first, next string // what is drawn
+		first, next string // expected lines
 	}{
 		{0, 0, whole, whole},
 		{200, 200, whole, whole},

@@ -1,5 +1,5 @@
-// Command _asm writes the assembly of package inflate: the loop that decodes one stream, and
-// those that decode two in turns.
+// Command _asm generates the assembly of package inflate: loops that decode one stream, and loops that
+// decode two streams in turns.
 package main
 
 import (
@@ -25,8 +25,8 @@ func file() string {
 		function("pairLiteralsBMI2(p *pair)", 2, literals)
 }
 
-// A body is what a loop does for a lane in each round, and what is needed so seldom in it that it
-// stands behind the loop.
+// A body is the code of a loop for one lane. round runs in each round. rare is seldom needed and stands
+// behind the loop.
 type body struct{ round, rare string }
 
 var (
@@ -57,23 +57,23 @@ no:
 
 `
 
-// A lane is what a stream has for itself in registers.
+// A lane describes the registers and the stack frame of one stream.
 type lane struct {
 	index      int
-	b, n       string // bit buffer; of n, the low 6 bits count
-	src, dst   string // where to go on
-	stack      int    // its offset in the frame
-	structures string // its offset from DI
+	b, n       string // bit buffer, and its length in the low 6 bits of n
+	src, dst   string // next positions
+	stack      int    // offset in the frame
+	structures string // offset of the structure from DI
 }
 
-const frame = 24 // bytes of a lane: the last places of src and dst to go on from, and the start of dst
+const frame = 24 // bytes per lane: last src and dst positions of a round, and start of dst
 
 var lanes = []lane{
 	{0, "R8", "R9", "R10", "R11", 8, ""},
 	{1, "R12", "R13", "BX", "SI", frame + 8, "stream__size+"},
 }
 
-// expand replaces what stands for the parts of a lane.
+// expand replaces the placeholders of a lane.
 func (l lane) expand(s string) string {
 	return strings.NewReplacer(
 		"$B", l.b, "$N", l.n, "$SRC", l.src, "$DST", l.dst,
@@ -91,7 +91,7 @@ func function(declaration string, n int, in body) string {
 	for _, l := range lanes[:n] {
 		b.WriteString(l.expand(start))
 	}
-	// All other registers are taken. It is saved, as the frame is not empty.
+	// All other registers are in use. The prologue saves BP because the frame is not empty.
 	b.WriteString("\tMOVL $const_litLenBits, BP\n")
 	b.WriteString("\nloop:\n")
 	for _, l := range lanes[:n] {
@@ -129,14 +129,14 @@ const start = `
 	ADDQ ($Sstream_out)(DI), $DST
 `
 
-// check leaves the loop near the ends.
+// check leaves the loop near the end of input or output.
 const check = `	CMPQ $SRC, $LASTSRC
 	JA   done
 	CMPQ $DST, $LASTDST
 	JA   done
 `
 
-// fill fills the bit buffer. What is above n is added again.
+// fill fills the bit buffer. The bits above n are ORed in again.
 const fill = `
 	MOVQ  ($SRC), CX
 	SHLXQ $N, CX, CX
@@ -148,8 +148,7 @@ const fill = `
 	ORL   $56, $N
 `
 
-// literalEntry decodes an entry of the joined table with literals alone, if there is one, without
-// a branch.
+// literalEntry decodes an entry of the joined table if it has only literals, without a branch.
 const literalEntry = `
 	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
@@ -164,7 +163,7 @@ const literalEntry = `
 	ADDQ  AX, $DST
 `
 
-// anyEntry finds the entry of the joined table for symbol, in AX.
+// anyEntry loads the entry of the joined table for symbol into AX.
 const anyEntry = `
 	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
@@ -174,7 +173,7 @@ const special = `	TESTB $0x80, AX
 	JNE   special$I
 `
 
-// onlyLiterals decodes an entry of literals alone.
+// onlyLiterals decodes an entry that has only literals.
 const onlyLiterals = `
 	BZHIL BP, $B, AX
 	MOVL  ($Sdecoder_joined)(DI)(AX*4), AX
@@ -189,10 +188,9 @@ const onlyLiterals = `
 	ADDQ  AX, $DST
 `
 
-// symbol decodes an entry, and what belongs to it. There is no branch for
-// whether it has literals or a match: without a match its length is 0, the entry of its
-// distance is cleared, and it is copied from the start of the output, so that it waits for
-// nothing that was written just now.
+// symbol decodes an entry and its extra bits. It does not branch on literals or match. Without a match
+// the length is 0 and the distance entry is cleared. The copy then starts at the beginning of the
+// output, so it does not wait for recent stores.
 const symbol = `
 symbol$I:
 	// R14: whether there is a match, as a mask. CX: its length.
@@ -249,22 +247,22 @@ distance$I:
 	ADDQ    CX, $DST
 `
 
-// next is where the other lane follows. match and again are the way to symbol, where that stands
-// behind the loop, and back.
+// next ends a round of a lane that another lane follows. match and again are the jumps to symbol behind
+// the loop and back.
 const (
 	next  = "\nnext$I:\n"
 	match = "\nmatch$I:"
 	again = "\tJMP next$I\n"
 )
 
-// longer is for a code that is longer than the first lookup. There are to be 48 bits.
+// longer decodes a code that is longer than the first lookup. It needs 48 bits in the buffer.
 const longer = `
 special$I:
 	TESTB $0x40, AX
 	JEQ   stuck$I
 `
 
-// rare is what is needed so seldom that the branches to it are foreseen. It begins with the second
+// rare is seldom used code, so that the branches to it are predicted well. It begins with the second
 // lookup of a code.
 const rare = `
 	MOVQ  $B, CX

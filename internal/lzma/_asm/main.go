@@ -1,5 +1,5 @@
-// Command _asm writes the assembly of package lzma: the loop that decodes the symbols of one
-// stream, and that which decodes those of two in turns.
+// Command _asm generates the assembly of package lzma: a loop that decodes the symbols of one stream,
+// and a loop that decodes two streams in turns.
 package main
 
 import (
@@ -37,23 +37,22 @@ TEXT ·hasSSSE3(SB), NOSPLIT, $0-1
 
 `
 
-// A lane is what a stream has for itself: registers for the range decoder, a part of the
-// frame, and its structure. All else is shared; nothing is kept in it from one symbol to the
-// next.
+// A lane describes the state of one stream: registers for the range decoder, a part of the stack frame,
+// and its structure. Streams share all other registers, which hold nothing from one symbol to the next.
 type lane struct {
 	index              int
 	rng, code, src     string
-	structure, symbols string // its offset from DI, and the suffix of its labels
+	structure, symbols string // offset of the structure from DI, and suffix of the labels
 }
 
-const frame = 56 // bytes of a lane
+const frame = 56 // bytes per lane
 
 var lanes = []lane{
 	{0, "R8", "R9", "R10", "", "0"},
 	{1, "R11", "R12", "R13", "Decoder__size+", "1"},
 }
 
-// expand replaces what stands for the parts of a lane.
+// expand replaces the placeholders of a lane.
 func (l lane) expand(s string) string {
 	local := func(name string, n int) string { return fmt.Sprintf("%s%d-%d(SP)", name, l.index, l.index*frame+n) }
 	return strings.NewReplacer(
@@ -125,8 +124,8 @@ const end = `
 	MOVQ AX, ($Slane_out)(DI)
 `
 
-// normalize takes another byte if the range is small. It has no branch, as that would be
-// taken at every second literal or so. It needs the register t and DX.
+// normalize shifts in another byte if the range is small. It has no branch, which would be taken at
+// about every second literal. It clobbers the register t and DX.
 func normalize(t string) string {
 	return `	MOVL    $RNG, ` + t + `
 	MOVL    $CODE, DX
@@ -140,15 +139,15 @@ func normalize(t string) string {
 `
 }
 
-// bound puts into the register t what of the range is for a 0, with the probability in p.
+// bound computes the part of the range for a 0 into the register t. p holds the probability.
 func bound(p, t string) string {
 	return normalize(t) + `	MOVL    $RNG, ` + t + `
 	SHRL    $const_probBits, ` + t + `
 	IMULL   ` + p + ", " + t + "\n"
 }
 
-// branch decodes a bit of which the code depends: with 1 it goes to the label. The probability is
-// at the address, which may use R14, R15 and SI.
+// branch decodes a bit on which the following code depends, and jumps to the label for a 1. The
+// probability is at the address, which can use R14, R15 and SI.
 func branch(address, one string) string {
 	return "\tMOVWLZX " + address + ", AX\n" + bound("AX", "BX") + `	CMPL    $CODE, BX
 	JCC     ` + one + `
@@ -160,7 +159,7 @@ func branch(address, one string) string {
 	MOVW    AX, ` + address + "\n"
 }
 
-// one is what follows at the label of branch.
+// one is the code at the label of branch.
 func one(label, address string) string {
 	return label + `:
 	SUBL    BX, $RNG
@@ -171,8 +170,8 @@ func one(label, address string) string {
 	MOVW    AX, ` + address + "\n"
 }
 
-// decide decodes a bit with the probability in p without a branch: the carry tells of a 0 then.
-// CX is what is to be subtracted from the probability, but for a shift. It needs t and DX.
+// decide decodes a bit with the probability in p without a branch. The carry flag is set for a 0. CX is
+// the value to subtract from the probability, before a shift. It clobbers t and DX.
 func decide(p, t string) string {
 	return bound(p, t) + `	LEAL    -const_moveZero(` + p + `), CX
 	MOVL    $CODE, DX
@@ -184,17 +183,17 @@ func decide(p, t string) string {
 `
 }
 
-// update ends what decide began.
+// update updates the probability after decide.
 func update(p string) string { return "\tSARL    $const_moveBits, CX\n\tSUBL    CX, " + p + "\n" }
 
-// shift appends to the bits in the register from the one that the carry tells of, in to.
+// shift appends the bit in the carry flag to the bits in from, and stores the result in to.
 func shift(from, to string) string {
 	return "\tLEAL    1(" + from + ")(" + from + "*1), " + to + "\n\tSBBL    $0, " + to + "\n"
 }
 
-// tree decodes n bits of the tree at R15 into SI, with a 1 in front of them. Both probabilities
-// that may come next are loaded beforehand, as the way from a bit to them through memory is
-// longer than that through the range. It needs R14.
+// tree decodes n bits with the tree at R15 into SI, with a leading 1. It loads both probabilities that
+// can come next in advance, because the path from a bit to them through memory is longer than through
+// the range. It clobbers R14.
 func tree(n int) string {
 	var b strings.Builder
 	from, to := "SI", "R14"

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// symbol decodes a symbol of a lane: here a literal, and all others at labels.
+// symbol decodes a symbol of a lane: a literal here, and all others at labels.
 func symbol() string {
 	isMatch := "($Slane_probs+2*const_isMatch)(DI)(SI*2)"
 	return `	MOVQ    $DST, R14
@@ -49,8 +49,7 @@ next$I:
 `
 }
 
-// matched decodes a literal with the byte at the last distance as a part of what its
-// probabilities depend on.
+// matched decodes a literal whose probabilities depend on the byte at the last distance.
 func matched() string {
 	var b strings.Builder
 	b.WriteString(`
@@ -68,8 +67,8 @@ matched$I:
 		if i > 0 {
 			fmt.Fprintf(&b, "\tMOVL    $MATCH, BP\n\tSHLL    $%d, BP\n", i)
 		}
-		// R14: 0x100 as long as the bits are the same, then 0. BP: that, if the bit of the match
-		// is 1. What R14 and BP have in common comes with a 1, what they have not with a 0.
+		// R14 is 0x100 as long as the bits are the same, then 0. BP is R14 if the bit of the match is
+		// 1. A 1 keeps the bits that R14 and BP have in common, a 0 the bits that differ.
 		b.WriteString(`	ANDL    R14, BP
 	LEAL    (R14)(BP*1), CX
 	ADDL    SI, CX
@@ -94,8 +93,8 @@ func state(table string) string {
 `
 }
 
-// length decodes a length into SI with the probabilities at probs. Labels begin with name. CX is the
-// low part of the position at the start.
+// length decodes a length into SI with the probabilities at probs. Labels begin with name. CX holds the
+// low bits of the position at the start.
 func length(name, probs string) string {
 	at := "($Slane_probs+2*" + probs + ")"
 	choice, choice2 := "($Slane_probs+2*"+probs+"+2*const_lenChoice)(DI)", "($Slane_probs+2*"+probs+"+2*const_lenChoice2)(DI)"
@@ -118,7 +117,7 @@ func length(name, probs string) string {
 `
 }
 
-// matches decodes all that is no literal.
+// matches decodes all symbols except literals.
 func matches() string {
 	stateProb := func(name string) string { return "($Slane_probs+2*const_" + name + ")(DI)(SI*2)" }
 	posProb := func(name string) string { return "($Slane_probs+2*const_" + name + ")(DI)(SI*2)" }
