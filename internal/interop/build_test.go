@@ -13,10 +13,10 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// buildDir holds the command once it is built; TestMain removes it.
+// buildDir holds the command once it is built. TestMain removes it.
 var buildDir string
 
-// build builds the command when the first test asks for it.
+// build builds the command on the first call.
 var build = sync.OnceValues(func() (string, error) {
 	var err error
 	if buildDir, err = os.MkdirTemp("", "luksimg-interop-"); err != nil {
@@ -30,7 +30,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Exit statuses of luksimg.
+// These are exit statuses of luksimg.
 const (
 	luksimgOK              = 0
 	luksimgFailed          = 1
@@ -38,7 +38,7 @@ const (
 	luksimgWrongPassphrase = 12
 )
 
-// luksimg runs the command, without a terminal.
+// luksimg runs the command without a terminal.
 func luksimg(t *testing.T, args ...string) interop.Result {
 	t.Helper()
 	path, err := build()
@@ -46,7 +46,7 @@ func luksimg(t *testing.T, args ...string) interop.Result {
 	return interop.Run(t, path, args...)
 }
 
-// mustLuksimg is luksimg for a command that must succeed.
+// mustLuksimg runs luksimg and fails the test unless it succeeds.
 func mustLuksimg(t *testing.T, args ...string) {
 	t.Helper()
 	r := luksimg(t, args...)

@@ -16,15 +16,16 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// clevisOpens has clevis open a key slot by its token, and cryptsetup try what that gives.
+// clevisOpens checks that the passphrase that clevis recovers from a token opens the key slot in
+// cryptsetup.
 func clevisOpens(t *testing.T, image string, slot int) {
 	t.Helper()
 	pass := need.Run(t, "", "clevis", "luks", "pass", "-d", image, "-s", fmt.Sprint(slot))
-	assert.Equal(t, interop.CryptsetupOK, interop.TestPassphrase(t, image, interop.KeyFile(t, pass), "luks2"), "what clevis gives opens the image")
+	assert.Equal(t, interop.CryptsetupOK, interop.TestPassphrase(t, image, interop.KeyFile(t, pass), "luks2"), "the passphrase from clevis opens the image")
 }
 
-// What clevis binds is opened here, what is bound here is opened by clevis, and each removes and keeps
-// what the other one made.
+// luksimg must open the bindings of clevis and clevis those of luksimg. Each must be able to remove
+// bindings of the other, and keep the remaining ones.
 func TestClevisBindings(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "clevis", "clevis-luks-bind", "jose", "socat", "cryptsetup", "mke2fs")
@@ -37,7 +38,7 @@ func TestClevisBindings(t *testing.T) {
 
 	need.Run(t, "", "clevis", "luks", "bind", "-y", "-k", key, "-d", image, "tang", one)                 // slot 1
 	mustLuksimg(t, "key", "add", "--key-file", key, "--tang", a.URL, "--thp", a.Thumbprint("S1"), image) // slot 2
-	mustLuksimg(t, "key", "add", "--clevis", "--sss", either, image)                                     // slot 3, by slot 1
+	mustLuksimg(t, "key", "add", "--clevis", "--sss", either, image)                                     // slot 3, unlocked by slot 1
 	interop.CheckHeaders(t, image)
 	check := func(slots ...int) {
 		t.Helper()
@@ -53,12 +54,12 @@ func TestClevisBindings(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(list, ": sss "), list)
 	mustLuksimg(t, "verify", "--clevis", disk.Path, image)
 
-	// There is no room in the header for one more, and nothing is left of it.
+	// The header has no space for another binding, and must not keep a part of it.
 	r := luksimg(t, "key", "add", "--key-file", key, "--sss", either, image)
 	assert.Contains(t, r.Stderr, "more than the JSON area has")
 	assert.NotContains(t, luksimg(t, "key", "list", image).Stdout, "key slot 4")
 
-	// Each removes what the other one made, and clevis takes the room.
+	// Each program removes a binding of the other, and clevis reuses the space.
 	need.Run(t, "", "clevis", "luks", "unbind", "-f", "-d", image, "-s", "3")
 	mustLuksimg(t, "key", "kill", image, "1")
 	mustLuksimg(t, "token", "remove", "--token-id", "0", image)
@@ -66,7 +67,7 @@ func TestClevisBindings(t *testing.T) {
 	interop.CheckHeaders(t, image)
 	check(1)
 
-	// With one of the servers away, the shares do.
+	// With one server down, the other shares suffice.
 	a.Stop()
 	out := filepath.Join(dir, "plain")
 	mustLuksimg(t, "decrypt", "--clevis", "--key-slot", "1", image, out)
@@ -74,5 +75,5 @@ func TestClevisBindings(t *testing.T) {
 	require.NoError(t, err)
 	want, err := os.ReadFile(disk.Path)
 	require.NoError(t, err)
-	assert.True(t, string(plain) == string(want), "what is decrypted is not the disk")
+	assert.True(t, string(plain) == string(want), "the decrypted data differs from the disk")
 }

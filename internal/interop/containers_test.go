@@ -16,8 +16,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// TestQCOW2 has QEMU check, compare and describe what the profile of IBM Cloud VPC makes of
-// each source, and takes what it makes itself.
+// TestQCOW2 checks the images of the profile vpc-qcow2 with qemu-img check, compare and info, for each
+// kind of source. It also reads encrypted images made by qemu-img.
 func TestQCOW2(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img", "mke2fs", "sfdisk")
@@ -45,7 +45,7 @@ func TestQCOW2(t *testing.T) {
 		assert.Equal(t, (d.Size+511)/512*512, info.VirtualSize)
 		assert.Equal(t, "luks", info.FormatSpecific.Data.Encrypt.Format)
 	}
-	// The other way.
+	// luksimg reads images made by qemu-img.
 	theirs := filepath.Join(dir, "theirs.qcow2")
 	for range 10 { // see QEMUEncrypt
 		if r := interop.Run(t, "qemu-img", "convert", "--object", secret, "-f", "raw", "-O", "qcow2",
@@ -71,8 +71,8 @@ func TestQCOW2Boots(t *testing.T) {
 	checkBoots(t, dst, keyFile, "--format", "qcow2")
 }
 
-// TestEncryptedVHD decrypts the sectors of an encrypted VHD by OpenSSL, found through the
-// block allocation table as qemu-img sees it.
+// TestEncryptedVHD decrypts the sectors of an encrypted VHD with OpenSSL. It reads the sectors through
+// qemu-img, which resolves the block allocation table.
 func TestEncryptedVHD(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img", "cc", "/usr/include/openssl/evp.h", "mke2fs", "sfdisk")
@@ -91,7 +91,7 @@ func TestEncryptedVHD(t *testing.T) {
 		require.NoError(t, os.WriteFile(keyFile, key, 0o600))
 		mustLuksimg(t, "encrypt", "--profile", "classic-vhd", "--key-file", keyFile, "--verify", d.Path, dst)
 
-		// qemu-img takes the encrypted sectors for those of the disk.
+		// qemu-img treats the encrypted sectors as data.
 		raw := filepath.Join(dir, bits+".raw")
 		interop.Must(t, "qemu-img", "convert", "-f", "vpc", "-O", "raw", dst, raw)
 		in, err := os.Open(raw)
@@ -101,11 +101,11 @@ func TestEncryptedVHD(t *testing.T) {
 		c.Stdin = in
 		got, err := c.Output()
 		require.NoError(t, err)
-		assert.True(t, bytes.Equal(plain, got), "AES-%s: OpenSSL finds other bytes", bits)
+		assert.True(t, bytes.Equal(plain, got), "AES-%s: OpenSSL decrypts other bytes", bits)
 	}
 }
 
-// TestPlainContainers has qemu-img compare plain VHD and qcow2 images with the disk.
+// TestPlainContainers compares plain VHD and qcow2 images with the disk, using qemu-img.
 func TestPlainContainers(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img", "mke2fs", "sfdisk")

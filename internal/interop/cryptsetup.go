@@ -8,19 +8,19 @@ import (
 	"testing"
 )
 
-// What follows is cryptsetup without a kernel: it reads headers and opens AES key
-// slots by itself, and re-encrypts LUKS2 by itself too.
+// The functions in this file run cryptsetup without a kernel. It reads headers, opens AES key slots and
+// re-encrypts LUKS2 in user space.
 
-// LUKSDump returns what cryptsetup luksDump says of an image.
+// LUKSDump returns the output of cryptsetup luksDump for an image.
 func LUKSDump(t testing.TB, image string) string {
 	t.Helper()
 	Need(t, "cryptsetup")
 	return Must(t, "cryptsetup", "luksDump", image).Stdout
 }
 
-// CheckHeaders fails the test if cryptsetup finds a header of the image in need of
-// repair. It repairs one silently, even when it is only asked to show it, so the
-// file must come out of this as it went in.
+// CheckHeaders fails the test if cryptsetup finds a header of the image in need of repair. cryptsetup
+// repairs headers silently, even in luksDump, so CheckHeaders also requires that the file did not
+// change.
 func CheckHeaders(t testing.TB, image string) {
 	t.Helper()
 	Need(t, "cryptsetup")
@@ -36,21 +36,21 @@ func CheckHeaders(t testing.TB, image string) {
 	}
 }
 
-// TestPassphrase lets cryptsetup open a key slot with a passphrase file, without a
-// kernel, and returns its exit status. typ is "luks1" or "luks2".
+// TestPassphrase opens a key slot with a passphrase file in cryptsetup, without a kernel, and returns
+// its exit status. typ is "luks1" or "luks2".
 func TestPassphrase(t testing.TB, image, keyFile, typ string) int {
 	t.Helper()
 	Need(t, "cryptsetup")
 	return Run(t, "cryptsetup", "open", "--test-passphrase", "--type", typ, "--key-file", keyFile, image).Code
 }
 
-// VolumeKey returns the key of the image's data, as cryptsetup gets it out of a
-// key slot.
+// VolumeKey returns the volume key of the image that cryptsetup extracts from a key slot.
 func VolumeKey(t testing.TB, image, keyFile string) []byte {
 	t.Helper()
 	Need(t, "cryptsetup")
 	dump := Must(t, "cryptsetup", "luksDump", "-q", "--dump-volume-key", "--key-file", keyFile, image).Stdout
-	// Rows of hexadecimal bytes, of which all but the first stand alone on a line.
+	// The key is printed in rows of hexadecimal bytes. All rows except the first are on their own
+	// lines.
 	_, rows, ok := strings.Cut(dump, "MK dump:")
 	if !ok {
 		t.Fatalf("no volume key in the dump of %s", image)
@@ -63,8 +63,8 @@ func VolumeKey(t testing.TB, image, keyFile string) []byte {
 	return key
 }
 
-// ConvertToLUKS2 lets cryptsetup make LUKS2 of a copy of a LUKS1 image, and returns
-// the copy's path.
+// ConvertToLUKS2 converts a copy of a LUKS1 image to LUKS2 with cryptsetup, and returns the path of the
+// copy.
 func ConvertToLUKS2(t testing.TB, image string) string {
 	t.Helper()
 	Need(t, "cryptsetup")
@@ -73,14 +73,14 @@ func ConvertToLUKS2(t testing.TB, image string) string {
 	return dst
 }
 
-// DecryptLUKS2 lets cryptsetup decrypt a copy of a LUKS2 image all by itself, by
-// re-encrypting it to nothing, and returns the file with the plaintext. The file is
-// as long as the image was; what follows the plaintext is of no meaning.
+// DecryptLUKS2 decrypts a copy of a LUKS2 image with cryptsetup reencrypt --decrypt, and returns the
+// file with the plaintext. The file is as long as the image, and the bytes behind the plaintext are
+// undefined.
 func DecryptLUKS2(t testing.TB, image, keyFile string) string {
 	t.Helper()
 	Need(t, "cryptsetup")
 	dst := CopyFile(t, image)
-	// The lock would be in a folder of root, and the copy is nobody else's.
+	// The default lock directory belongs to root, and no other process uses the copy.
 	Must(t, "cryptsetup", "reencrypt", "-q", "--decrypt", "--force-offline-reencrypt", "--disable-locks",
 		"--header", filepath.Join(t.TempDir(), "header"), "--key-file", keyFile, dst)
 	return dst

@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// TestDetectForeign makes what is no raw disk with the programs that are for it, and raw
-// disks of many kinds.
+// TestDetectForeign checks Detect on files that are not raw disks, made by the programs for their
+// formats.
 func TestDetectForeign(t *testing.T) {
 	interop.Need(t, "gzip", "bzip2", "xz", "zstd", "lz4", "7z", "zip", "tar", "cpio", "gpg", "openssl", "qemu-img")
 	for _, c := range []struct{ make, want string }{
@@ -59,7 +59,7 @@ func TestDetectForeign(t *testing.T) {
 	}
 }
 
-// TestDetectRaw has disks as they are made, which must never be taken for something else.
+// TestDetectRaw checks that raw disks of many kinds are not mistaken for another format.
 func TestDetectRaw(t *testing.T) {
 	interop.Need(t, "sfdisk", "mke2fs", "mkfs.xfs", "mkfs.btrfs", "mkfs.vfat", "mkswap", "/usr/lib/syslinux/mbr/mbr.bin")
 	for _, make := range []string{
@@ -84,7 +84,7 @@ func TestDetectRaw(t *testing.T) {
 	}
 }
 
-// detect runs a command in dir that makes the file f, and tells what that is.
+// detect runs a command in dir that makes the file f, and returns the detected format of f.
 func detect(t *testing.T, dir, command string) (root.Format, error) {
 	t.Helper()
 	c := exec.Command("sh", "-c", command)

@@ -18,7 +18,7 @@ const (
 	sectorSize = 512
 )
 
-// Disk is a plain raw disk image, sparse.
+// Disk is a plain, sparse raw disk image.
 type Disk struct {
 	Name string
 	Path string
@@ -28,27 +28,26 @@ type Disk struct {
 // Marker is the content of the file etc/marker in the filesystem of every disk.
 const Marker = "luksimg interop test\n"
 
-// Files are the names in the filesystem of the disks made here, of those that are
-// worth asking for.
+// Files are names of files in the filesystem of the test disks.
 var Files = []string{"etc/marker", "var/noise", "var/text"}
 
-// MBRDisk makes a disk with an MBR and an ext4 filesystem in its one partition. Its
-// last sector, behind the partition, holds data too.
+// MBRDisk makes a disk with an MBR and one partition with an ext4 filesystem. The last sector, behind
+// the partition, has data too.
 func MBRDisk(t testing.TB) Disk {
 	t.Helper()
 	return partitioned(t, "mbr", 40*mib, "label: dos\nstart=2048, size=%d, type=83\n")
 }
 
-// GPTDisk makes a disk with a GUID partition table and an ext4 filesystem in its
-// one partition. The table has a second copy in the last sectors.
+// GPTDisk makes a disk with a GUID partition table and one partition with an ext4 filesystem. The
+// backup table is in the last sectors.
 func GPTDisk(t testing.TB) Disk {
 	t.Helper()
 	return partitioned(t, "gpt", 34*mib, "label: gpt\nstart=2048, size=%d, type=L\n")
 }
 
-// WholeDisk makes a disk without a partition table, all ext4 of 4 KiB blocks, which
-// has the same meaning on a device of 4096-byte sectors. It is one sector of 512
-// bytes longer than that, so that a device of larger sectors must be padded.
+// WholeDisk makes a disk without a partition table, with an ext4 filesystem of 4 KiB blocks. The
+// filesystem is also valid on a device with 4096-byte sectors. The disk is one 512-byte sector longer
+// than the filesystem, so that a device with larger sectors needs padding.
 func WholeDisk(t testing.TB) Disk {
 	t.Helper()
 	Need(t, "mke2fs")
@@ -65,8 +64,8 @@ func newDisk(t testing.TB, name string, size int64) Disk {
 	return d
 }
 
-// partitioned makes a disk with one partition, from the first MiB to the last;
-// layout is what sfdisk wants to hear, given the partition's sectors.
+// partitioned makes a disk with one partition, from the first MiB to the last. layout is a format
+// string for the input of sfdisk, and gets the sectors of the partition.
 func partitioned(t testing.TB, name string, size int64, layout string) Disk {
 	t.Helper()
 	Need(t, "mke2fs", "sfdisk")
@@ -76,7 +75,7 @@ func partitioned(t testing.TB, name string, size int64, layout string) Disk {
 	WriteFile(t, description, []byte(fmt.Sprintf(layout, part/sectorSize)))
 	Must(t, "sh", "-c", `PATH=$PATH:/usr/sbin:/sbin exec sfdisk -q "$1" <"$2"`, "sh", d.Path, description)
 	fs := filepath.Join(t.TempDir(), "ext4")
-	// Blocks of 1 KiB are read by no device of larger sectors: a mistake would show.
+	// A device with larger sectors cannot read blocks of 1 KiB, so a mistake would show.
 	makeExt4(t, fs, part, 1024)
 	copySparse(t, d.Path, mib, fs)
 	if name == "mbr" {
@@ -85,7 +84,7 @@ func partitioned(t testing.TB, name string, size int64, layout string) Disk {
 	return d
 }
 
-// markEnd writes something into the disk's last sector.
+// markEnd writes data to the last sector of the disk.
 func (d Disk) markEnd(t testing.TB) {
 	t.Helper()
 	f, err := os.OpenFile(d.Path, os.O_WRONLY, 0)
@@ -98,8 +97,8 @@ func (d Disk) markEnd(t testing.TB) {
 	}
 }
 
-// makeExt4 makes a filesystem of size bytes at the start of the file path, with
-// text, a hole and noise in it.
+// makeExt4 makes a filesystem of size bytes at the start of the file path. It contains text, a hole and
+// random data.
 func makeExt4(t testing.TB, path string, size int64, block int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -117,8 +116,8 @@ func makeExt4(t testing.TB, path string, size int64, block int) {
 		"-d", dir, path, fmt.Sprintf("%dk", size/1024))
 }
 
-// VHD converts the disk with qemu-img to a VHD of the given kind, "fixed" or
-// "dynamic", of exactly the disk's size.
+// VHD converts the disk to a VHD with qemu-img, without changing its size. subformat is "fixed" or
+// "dynamic".
 func (d Disk) VHD(t testing.TB, subformat string) string {
 	t.Helper()
 	Need(t, "qemu-img")
@@ -127,8 +126,7 @@ func (d Disk) VHD(t testing.TB, subformat string) string {
 	return out
 }
 
-// SHA256 returns the hash of the disk as a device of size bytes shows it: the
-// disk's bytes, then zeros.
+// SHA256 returns the hash of a device of size bytes that shows the disk and then zeros.
 func (d Disk) SHA256(t testing.TB, size int64) string {
 	t.Helper()
 	if size < d.Size {
@@ -142,7 +140,7 @@ func (d Disk) SHA256(t testing.TB, size int64) string {
 	return hashPadded(t, f, size-d.Size)
 }
 
-// FileSHA256 returns the hash of a file.
+// FileSHA256 returns the SHA-256 hash of a file.
 func FileSHA256(t testing.TB, path string) string {
 	t.Helper()
 	f, err := os.Open(path)
@@ -166,7 +164,7 @@ type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// FileSize returns the length of a file.
+// FileSize returns the length of a file in bytes.
 func FileSize(t testing.TB, path string) int64 {
 	t.Helper()
 	fi, err := os.Stat(path)
@@ -176,7 +174,7 @@ func FileSize(t testing.TB, path string) int64 {
 	return fi.Size()
 }
 
-// WriteFile writes a file that only its owner may read.
+// WriteFile writes a file that only its owner can read.
 func WriteFile(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -184,7 +182,7 @@ func WriteFile(t testing.TB, path string, data []byte) {
 	}
 }
 
-// KeyFile makes a file with this passphrase, byte for byte.
+// KeyFile makes a file that contains exactly this passphrase.
 func KeyFile(t testing.TB, passphrase string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
@@ -192,7 +190,7 @@ func KeyFile(t testing.TB, passphrase string) string {
 	return path
 }
 
-// CopyFile copies a file, for programs that change the one they get.
+// CopyFile copies a file, for programs that change their input.
 func CopyFile(t testing.TB, src string) string {
 	t.Helper()
 	dst := filepath.Join(t.TempDir(), filepath.Base(src))
@@ -201,7 +199,7 @@ func CopyFile(t testing.TB, src string) string {
 	return dst
 }
 
-// copySparse copies the file src into the file dst at off, leaving out zeros.
+// copySparse copies the file src to offset off of the file dst, skipping zeros.
 func copySparse(t testing.TB, dst string, off int64, src string) {
 	t.Helper()
 	in, err := os.Open(src)

@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// The disks and their conversions are what all comparisons rest on.
+// TestDisks checks the test disks and their conversions, which all comparisons rely on.
 func TestDisks(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "mke2fs", "sfdisk", "qemu-img")

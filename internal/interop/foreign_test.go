@@ -13,11 +13,10 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// The tests of this file have programs that others wrote check one another, by the
-// same functions that luksimg's own images go through: what they say of those
-// counts only if they agree here.
+// The tests in this file check independent programs against each other, with the functions that also
+// check luksimg's images. The results for luksimg count only if these programs agree.
 
-// foreign makes images by qemu-img and cryptsetup.
+// foreign makes images with qemu-img and cryptsetup.
 func foreign(t *testing.T) []interop.Image {
 	t.Helper()
 	interop.NeedGuest(t)
@@ -26,7 +25,7 @@ func foreign(t *testing.T) []interop.Image {
 	return append(interop.CryptsetupImages(t, mbr, interop.WholeDisk(t)), interop.QEMUImage(t, mbr))
 }
 
-// readFile returns a file as text: passphrases, that is.
+// readFile returns the content of a file as a string.
 func readFile(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -53,13 +52,13 @@ func TestForeignImages(t *testing.T) {
 	}
 }
 
-// checkImage has every program look at an image that dm-crypt has opened: all must
-// find the same plaintext, and refuse another passphrase.
+// checkImage checks an image, which dm-crypt has opened, with every program. All must read the same
+// plaintext, and reject a wrong passphrase.
 func checkImage(t *testing.T, f interop.Image, o interop.Opened) {
 	t.Helper()
 	checkOpened(t, o, f.Plain, f.Size)
 	if f.Header != "" {
-		return // what follows is for an image in one file
+		return // the rest needs an image in one file
 	}
 	wrong := interop.KeyFile(t, "wrong")
 	interop.CheckHeaders(t, f.Path)
@@ -67,8 +66,8 @@ func checkImage(t *testing.T, f interop.Image, o interop.Opened) {
 	assert.Equal(t, interop.CryptsetupWrongPassphrase, interop.TestPassphrase(t, f.Path, wrong, f.Type()))
 	checkLUKSGo(t, f)
 
-	// cryptsetup decrypts LUKS2 without a kernel, and LUKS1 once it is converted. An
-	// image by QEMU cannot be converted: it has no room for the larger header.
+	// cryptsetup decrypts LUKS2 without a kernel, and LUKS1 after a conversion. QEMU's images cannot be
+	// converted: they have no space for the larger header.
 	image := f.Path
 	if f.Version == 1 {
 		if f.Name == interop.QEMUName {
@@ -80,8 +79,8 @@ func checkImage(t *testing.T, f interop.Image, o interop.Opened) {
 	checkPlain(t, interop.DecryptLUKS2(t, image, f.KeyFile), f.Plain)
 }
 
-// checkOpened fails the test unless dm-crypt showed the disk d on a device of size
-// bytes, with a sound filesystem and all its files.
+// checkOpened fails the test unless dm-crypt showed the disk d on a device of size bytes, with a valid
+// filesystem and all its files.
 func checkOpened(t *testing.T, o interop.Opened, d interop.Disk, size int64) {
 	t.Helper()
 	require.Equal(t, 0, o.Status, "%+v", o)
@@ -93,8 +92,8 @@ func checkOpened(t *testing.T, o interop.Opened, d interop.Disk, size int64) {
 	assert.Equal(t, partitions[d.Name], o.Partitions)
 }
 
-// checkLUKSGo fails the test unless luks.go opens the image and finds what it holds,
-// and the same key as cryptsetup.
+// checkLUKSGo fails the test unless luks.go opens the image, decrypts the expected data, and finds the
+// same key as cryptsetup.
 func checkLUKSGo(t *testing.T, f interop.Image) {
 	t.Helper()
 	v := interop.LUKSGoOpen(t, f.Path, readFile(t, f.KeyFile))
@@ -115,7 +114,7 @@ func checkPlain(t *testing.T, path string, d interop.Disk) {
 	assert.Equal(t, d.SHA256(t, d.Size), interop.FileSHA256(t, path))
 }
 
-// qemu-img reads what it wrote, and what cryptsetup wrote.
+// TestForeignLUKS1InQEMU checks that qemu-img reads its own images and those of cryptsetup.
 func TestForeignLUKS1InQEMU(t *testing.T) {
 	t.Parallel()
 	interop.NeedGuest(t)
@@ -129,7 +128,7 @@ func TestForeignLUKS1InQEMU(t *testing.T) {
 	checkPlain(t, interop.QEMUDecrypt(t, made.Out, made.KeyFile), d)
 }
 
-// The reader of a cloud: a disk encrypted by qemu-img boots.
+// TestForeignBoots boots a disk that qemu-img encrypted, as the hypervisor of a cloud does.
 func TestForeignBoots(t *testing.T) {
 	t.Parallel()
 	interop.NeedBoot(t)
@@ -138,8 +137,8 @@ func TestForeignBoots(t *testing.T) {
 	checkBoots(t, f.Path, f.KeyFile)
 }
 
-// checkBoots fails the test unless the image boots with its passphrase and is not
-// opened with another. More arguments are those of qemu-boot.sh.
+// checkBoots fails the test unless the image boots with its passphrase and does not open with another.
+// args are further arguments of qemu-boot.sh.
 func checkBoots(t *testing.T, image, keyFile string, args ...string) {
 	t.Helper()
 	r := interop.QEMUBoot(t, image, keyFile, args...)

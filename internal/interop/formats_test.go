@@ -17,8 +17,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// layers makes a folder with images that stand on each other, and returns what qemu-img
-// sees in the last of them.
+// layers makes a folder with a chain of images, and a raw file with the content of the last one,
+// converted by qemu-img.
 func layers(t *testing.T, formats ...string) (dir, last, raw string) {
 	t.Helper()
 	interop.Need(t, "qemu-img", "qemu-io")
@@ -30,7 +30,7 @@ func layers(t *testing.T, formats ...string) (dir, last, raw string) {
 	below := formats[0]
 	for i, f := range formats[1:] {
 		name := fmt.Sprintf("layer%d.%s", i, f)
-		// A backing file is named as it is beside the image.
+		// The name of a backing file is relative to the image.
 		interop.Must(t, "qemu-img", "create", "-q", "-f", f, "-b", base, "-F", below, path(name), fmt.Sprintf("%dM", 7+i))
 		interop.Must(t, "qemu-io", "-f", f, "-c", fmt.Sprintf("write -P %d %dk 100k", 0x33+i, 512+1024*i), path(name))
 		base, below = name, f
@@ -40,8 +40,7 @@ func layers(t *testing.T, formats ...string) (dir, last, raw string) {
 	return dir, path(base), raw
 }
 
-// TestChains reads images that stand on images of other formats, by the command, and
-// compares with qemu-img.
+// TestChains reads chains of images in mixed formats with luksimg, and compares them with qemu-img.
 func TestChains(t *testing.T) {
 	t.Parallel()
 	for _, formats := range [][]string{
@@ -68,7 +67,7 @@ func TestChains(t *testing.T) {
 	}
 }
 
-// TestOutside names files that an image must not reach, whoever allows backing files.
+// TestOutside names backing files that luksimg must not open even with --allow-backing.
 func TestOutside(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img")
@@ -97,15 +96,15 @@ func TestOutside(t *testing.T) {
 		} else {
 			assert.Equal(t, luksimgOK, r.Code, "%q: %s", name, r.Stderr)
 		}
-		assert.Zero(t, opens(), "%q: the file outside was opened", name)
+		assert.Zero(t, opens(), "%q: luksimg opened the file outside", name)
 	}
-	// The watch sees what it is there for.
+	// The watch counts openings of an allowed file.
 	opens := watch(t, secret)
 	_, err := os.ReadFile(secret)
 	require.NoError(t, err)
-	assert.NotZero(t, opens(), "an opening was not seen")
+	assert.NotZero(t, opens(), "the watch missed an opening")
 
-	// A chain that comes back to itself.
+	// A cyclic chain.
 	interop.Must(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "size=1M", filepath.Join(in, "b.qcow2"))
 	interop.Must(t, "qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "b.qcow2", image)
 	interop.Must(t, "qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "image.qcow2", filepath.Join(in, "b.qcow2"))
@@ -114,8 +113,8 @@ func TestOutside(t *testing.T) {
 	assert.Contains(t, r.Stderr, "loop")
 }
 
-// TestNamesNothing has an image of each format name another file. Without --allow-backing
-// that is never opened, whatever the verb.
+// TestNamesNothing makes an image of each format that names another file. Without --allow-backing no
+// verb may open that file.
 func TestNamesNothing(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img")
@@ -142,13 +141,13 @@ func TestNamesNothing(t *testing.T) {
 				assert.Equal(t, luksimgOK, r.Code, "%v: %s", args, r)
 			}
 		}
-		// It is the key of encrypt too, which is not asked for before the image is refused.
+		// The file is also the key file of encrypt, which rejects the image before it reads the key.
 		assert.Zero(t, opens(), "%s: the other file was opened", image)
 		assert.Zero(t, base(), "%s: the parent was opened", image)
 	}
 }
 
-// TestMap compares where the data lie with what qemu-img says.
+// TestMap compares the map of data with that of qemu-img.
 func TestMap(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img", "qemu-io")
@@ -170,7 +169,7 @@ func TestMap(t *testing.T) {
 	}
 	for _, f := range []struct{ format, opts string }{
 		{"qcow2", ""}, {"qcow2", "cluster_size=4k"}, {"qcow2", "extended_l2=on"}, {"qcow2", "compat=0.10"}, {"vpc", "force_size=on"}, {"vmdk", ""},
-	} { // of VHDX, qemu-img says that all is data
+	} { // for VHDX, qemu-img reports everything as data
 		image := filepath.Join(t.TempDir(), "image")
 		args := []string{"create", "-q", "-f", f.format}
 		if f.opts != "" {
@@ -191,8 +190,7 @@ func TestMap(t *testing.T) {
 			assert.Equal(t, want, have, "%s %s", f.format, f.opts)
 			continue
 		}
-		// QEMU says of a block of a VHD that all of it is data, and does not look for holes of
-		// the file in it.
+		// QEMU reports a whole block of a VHD as data, and ignores holes of the file in it.
 		data := 0
 		for _, e := range have {
 			if !e.Data {

@@ -6,31 +6,31 @@ import (
 	"testing"
 )
 
-// OpenJob is an image for dm-crypt to open.
+// OpenJob is an image that dm-crypt opens.
 type OpenJob struct {
 	Image   string
 	KeyFile string
-	Type    string // "luks1" or "luks2" to insist on; "" takes both
-	Header  string // file with the detached header, if it is one
+	Type    string // "luks1", "luks2", or "" for either
+	Header  string // file with the detached header, if any
 	FS      bool   // check the filesystems inside, also in partitions
 }
 
-// Opened is what dm-crypt and the other programs of the guest found in an image.
+// Opened is the result of an [OpenJob].
 type Opened struct {
-	Status      int    // of cryptsetup open; with another than 0 only Errors is set
+	Status      int    // of cryptsetup open; if not 0, only Errors is set
 	Type        string // "LUKS1" or "LUKS2"
-	Table       string // of the device-mapper, without the key
-	Size        int64  // of the decrypted device, in bytes
+	Table       string // device-mapper table without the key
+	Size        int64  // size of the decrypted device in bytes
 	SHA256      string // of the decrypted device
-	Partitions  string // kind of the partition table: "dos", "gpt"
+	Partitions  string // type of the partition table: "dos", "gpt"
 	Filesystems []string
 	Fsck        []int    // exit statuses of e2fsck -fn
-	Files       []string // in all filesystems, the regular ones
+	Files       []string // regular files in all filesystems
 	Errors      []string
 }
 
-// GuestOpen opens all images in one guest, with the real cryptsetup and dm-crypt,
-// read-only. The results are in the order of the jobs.
+// GuestOpen opens all images read-only in one guest, with the real cryptsetup and dm-crypt. The results
+// are in the order of the jobs.
 func GuestOpen(t testing.TB, jobs ...OpenJob) []Opened {
 	t.Helper()
 	NeedGuest(t)
@@ -77,22 +77,22 @@ func GuestOpen(t testing.TB, jobs ...OpenJob) []Opened {
 	return out
 }
 
-// MakeJob is an image for cryptsetup to make.
+// MakeJob is an image that cryptsetup makes.
 type MakeJob struct {
-	Out     string   // file to be made
-	Size    int64    // of that file, in bytes
-	KeyFile string   // passphrase
-	Plain   string   // file with what the decrypted device starts with; zeros follow
-	Header  string   // file to be made for a detached header; "" for none
+	Out     string   // output file
+	Size    int64    // size of the output file in bytes
+	KeyFile string   // file with the passphrase
+	Plain   string   // file with the start of the plaintext; zeros follow
+	Header  string   // output file for a detached header; "" for none
 	Format  []string // arguments of cryptsetup luksFormat
-	Post    []string // shell commands to run in the guest after that; see dmcrypt-make.sh
+	Post    []string // shell commands to run in the guest afterwards; see dmcrypt-make.sh
 }
 
-// Made is an image that cryptsetup made.
+// Made is the result of a [MakeJob].
 type Made struct {
-	Status int    // of the command that failed, else 0
-	Size   int64  // of the decrypted device
-	SHA256 string // of the decrypted device as the kernel reads it back
+	Status int    // exit status of the failed command, or 0
+	Size   int64  // size of the decrypted device in bytes
+	SHA256 string // hash of the decrypted device as the kernel reads it
 	Errors []string
 }
 
@@ -133,7 +133,7 @@ func GuestMake(t testing.TB, jobs ...MakeJob) []Made {
 // section holds the "name: value" lines of one image.
 type section map[string][]string
 
-// runGuest runs a script that boots a guest, and returns its images' sections.
+// runGuest runs a script that boots a guest, and returns the sections of its images.
 func runGuest(t testing.TB, name string, images int, args []string) []section {
 	t.Helper()
 	r := Run(t, script(t, name), args...)
@@ -144,8 +144,8 @@ func runGuest(t testing.TB, name string, images int, args []string) []section {
 	return sections
 }
 
-// parseSections reads the lines of the images that came to their end: each starts
-// with an "image" line and ends with a "status" line.
+// parseSections parses the complete sections, which start with an "image" line and end with a "status"
+// line.
 func parseSections(text string) []section {
 	var all []section
 	var s section
@@ -169,7 +169,7 @@ func parseSections(text string) []section {
 	return all
 }
 
-// value returns the first value of a name, "" if there is none.
+// value returns the first value of a name, or "".
 func (s section) value(name string) string {
 	if v := s[name]; len(v) > 0 {
 		return v[0]
@@ -177,7 +177,7 @@ func (s section) value(name string) string {
 	return ""
 }
 
-// number is value as a number, 0 if there is none.
+// number returns the first value of a name as a number, or 0.
 func (s section) number(t testing.TB, name string) int {
 	t.Helper()
 	if v := s.value(name); v != "" {

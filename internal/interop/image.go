@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Image is an encrypted disk, and what must be found in it.
+// Image is an encrypted disk with its expected content.
 type Image struct {
 	Name       string
 	Path       string
@@ -15,7 +15,7 @@ type Image struct {
 	Version    int // 1 or 2
 	SectorSize int
 	Plain      Disk
-	Size       int64  // of the decrypted device: of Plain and the zeros behind it
+	Size       int64  // of the decrypted device: Plain and the zeros behind it
 	SHA256     string // of the decrypted device
 }
 
@@ -27,10 +27,10 @@ func (f Image) Type() string {
 	return "luks2"
 }
 
-// QEMUName is the name of the image by qemu-img.
+// QEMUName is the name of the image made by qemu-img.
 const QEMUName = "qemu-luks1"
 
-// QEMUImage returns a LUKS1 image of the disk by qemu-img.
+// QEMUImage returns a LUKS1 image of the disk, made by qemu-img.
 func QEMUImage(t testing.TB, d Disk) Image {
 	t.Helper()
 	f := Image{Name: QEMUName, Plain: d, Version: 1, SectorSize: sectorSize, Size: d.Size,
@@ -40,13 +40,13 @@ func QEMUImage(t testing.TB, d Disk) Image {
 	return f
 }
 
-// cryptsetupImages are what [CryptsetupImages] makes.
+// cryptsetupImages are the images that [CryptsetupImages] makes.
 var cryptsetupImages = []struct {
 	name     string
 	version  int
 	sector   int
 	detached bool
-	format   []string // luksFormat, besides type and sector size
+	format   []string // arguments of luksFormat, without type and sector size
 	post     []string
 }{
 	{name: "luks1", version: 1, sector: 512, format: []string{"--pbkdf-force-iterations", "1000"}},
@@ -57,7 +57,7 @@ var cryptsetupImages = []struct {
 	{name: "luks2-4096-pbkdf2", version: 2, sector: 4096, format: pbkdf2},
 	{name: "luks2-4096-argon2id", version: 2, sector: 4096, format: argon2id},
 	{name: "luks2-second-slot", version: 2, sector: 512, format: pbkdf2, post: []string{
-		// The passphrase moves to slot 1; slot 0 gets another one.
+		// Move the passphrase to slot 1, and put another one into slot 0.
 		`cryptsetup luksAddKey -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-slot 1 --key-file "$key" "$dev" "$key"`,
 		`cryptsetup luksKillSlot -q --key-file "$key" "$dev" 0`,
 		`printf other >/tmp/other`,
@@ -66,16 +66,15 @@ var cryptsetupImages = []struct {
 	{name: "luks2-detached", version: 2, sector: 512, detached: true, format: pbkdf2},
 }
 
-// Key derivation that costs next to nothing: it is not what these images are for.
+// The key derivation is cheap, because these images do not test it.
 var (
 	pbkdf2   = []string{"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"}
 	argon2id = []string{"--pbkdf", "argon2id", "--pbkdf-memory", "32768", "--pbkdf-parallel", "2", "--pbkdf-force-iterations", "4"}
 )
 
-// CryptsetupImages returns images by cryptsetup and dm-crypt, made in one guest:
-// LUKS1 and LUKS2 in several shapes. Those with 512-byte sectors hold the disk
-// small, those with larger ones the disk large. Their passphrase is not text, and
-// ends with a newline that is a part of it.
+// CryptsetupImages makes LUKS1 and LUKS2 images in several shapes with cryptsetup and dm-crypt, in one
+// guest. Images with 512-byte sectors hold the disk small, those with larger sectors the disk large.
+// Their passphrase is not text, and its last byte is a newline.
 func CryptsetupImages(t testing.TB, small, large Disk) []Image {
 	t.Helper()
 	dir := t.TempDir()

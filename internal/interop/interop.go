@@ -1,12 +1,10 @@
-// Package interop drives the programs that luksimg must agree with: cryptsetup,
-// the kernel's dm-crypt in a User-Mode Linux guest, QEMU, and luks.go. It makes
-// disks, has those programs encrypt, decrypt, check and boot images, and says what
-// they said. Only tests use it, its own first of all.
+// Package interop runs the programs that luksimg must agree with: cryptsetup, the kernel's dm-crypt in
+// a User-Mode Linux guest, QEMU, and luks.go. It makes disks, and uses those programs to encrypt,
+// decrypt, check and boot images. Only tests use it.
 //
-// Nothing here needs root. A test starts with [Need], [NeedGuest] or [NeedBoot],
-// which skip it, or fail, where the programs are not installed, as package need does; scripts/setup.sh installs
-// them. Every program's own failure ends the test, except for exit statuses that
-// are what is asked for, such as that of a wrong passphrase.
+// Nothing here needs root. A test starts with [Need], [NeedGuest] or [NeedBoot]. If programs are
+// missing, these skip the test or fail it, like package need; scripts/setup.sh installs the programs. A
+// failing program ends the test, unless its exit status is the result, as for a wrong passphrase.
 package interop
 
 import (
@@ -21,15 +19,15 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// Exit statuses of cryptsetup.
+// These are exit statuses of cryptsetup.
 const (
 	CryptsetupOK              = 0
 	CryptsetupInvalid         = 1 // wrong parameters, or not LUKS
 	CryptsetupWrongPassphrase = 2
 )
 
-// Need skips the test if one of the tools is not installed. An absolute
-// path is a file that must be there.
+// Need skips the test if one of the tools is not installed. An absolute path must name an existing
+// file.
 func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	var missing []string
@@ -41,13 +39,13 @@ func Need(t testing.TB, tools ...string) {
 	lack(t, missing)
 }
 
-// NeedGuest skips the test if the dm-crypt guest cannot be run.
+// NeedGuest skips the test if the dm-crypt guest cannot run.
 func NeedGuest(t testing.TB) {
 	t.Helper()
 	Need(t, "linux", "cryptsetup", "dmsetup", "modprobe", "losetup", "blkid", "e2fsck")
 }
 
-// NeedBoot skips the test if no disk can be booted in QEMU.
+// NeedBoot skips the test if QEMU cannot boot disks.
 func NeedBoot(t testing.TB) {
 	t.Helper()
 	Need(t, "qemu-system-x86_64", "busybox", "syslinux", "/usr/lib/syslinux/mbr/mbr.bin", "mcopy",
@@ -57,15 +55,15 @@ func NeedBoot(t testing.TB) {
 	}
 }
 
-// lack ends the test if something is missing.
+// lack skips or fails the test if something is missing.
 func lack(t testing.TB, missing []string) {
 	t.Helper()
 	if len(missing) > 0 {
-		need.Lack(t, "not installed (scripts/setup.sh does it): "+strings.Join(missing, ", "))
+		need.Lack(t, "not installed (run scripts/setup.sh): "+strings.Join(missing, ", "))
 	}
 }
 
-// Root returns the top folder of the module.
+// Root returns the root folder of the module.
 func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -83,13 +81,13 @@ func Root(t testing.TB) string {
 	}
 }
 
-// script returns the path of one of the scripts in the folder guest.
+// script returns the path of a script in the folder guest.
 func script(t testing.TB, name string) string {
 	t.Helper()
 	return filepath.Join(Root(t), "internal", "interop", "guest", name)
 }
 
-// Result is what a program did.
+// Result is the result of a program.
 type Result struct {
 	Command string
 	Code    int // exit status
@@ -97,12 +95,12 @@ type Result struct {
 	Stderr  string
 }
 
-// String is for messages of failed tests.
+// String formats the result for messages of failed tests.
 func (r Result) String() string {
 	return r.Command + "\n" + r.Stdout + r.Stderr
 }
 
-// Run runs a program to its end. Any exit status is a result.
+// Run runs a program to its end. It accepts any exit status.
 func Run(t testing.TB, name string, args ...string) Result {
 	t.Helper()
 	path, err := need.Path(name)
@@ -112,7 +110,7 @@ func Run(t testing.TB, name string, args ...string) Result {
 	return runCmd(t, exec.CommandContext(t.Context(), path, args...))
 }
 
-// Must is [Run] for a program that must succeed.
+// Must is like [Run], but the test fails unless the program succeeds.
 func Must(t testing.TB, name string, args ...string) Result {
 	t.Helper()
 	r := Run(t, name, args...)

@@ -13,8 +13,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// keyring is an image whose key slots luksimg and cryptsetup change in turn, and the
-// passphrases that open it now.
+// keyring is an image whose key slots luksimg and cryptsetup change in turn, with the passphrases that
+// should open it.
 type keyring struct {
 	t     *testing.T
 	disk  interop.Disk
@@ -32,7 +32,7 @@ func (k *keyring) file(passphrase string) string {
 	return k.files[passphrase]
 }
 
-// check asks both programs about every passphrase there was.
+// check tests every passphrase with both programs.
 func (k *keyring) check(what string) {
 	k.t.Helper()
 	interop.CheckHeaders(k.t, k.image)
@@ -51,13 +51,13 @@ func (k *keyring) luksimg(args ...string) {
 	mustLuksimg(k.t, append(args, k.image)...)
 }
 
-// cryptsetup runs it on the image; the lock would be in a folder of root.
+// cryptsetup runs cryptsetup on the image. The default lock directory belongs to root.
 func (k *keyring) cryptsetup(args ...string) {
 	k.t.Helper()
 	interop.Must(k.t, "cryptsetup", append([]string{"-q", "--disable-locks"}, args...)...)
 }
 
-// What one of luksimg and cryptsetup does to key slots, the other one understands.
+// TestLuksimgKeys checks that luksimg and cryptsetup understand each other's changes of key slots.
 func TestLuksimgKeys(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "cryptsetup", "mke2fs")
@@ -97,11 +97,11 @@ func TestLuksimgKeys(t *testing.T) {
 				k.check("converted to PBKDF2")
 			}
 
-			// A backup by one is restored by the other.
+			// Each program restores a backup of the other.
 			ours, theirs := filepath.Join(t.TempDir(), "ours"), filepath.Join(t.TempDir(), "theirs")
 			mustLuksimg(t, "header", "backup", k.image, ours)
 			k.cryptsetup("luksHeaderBackup", "--header-backup-file", theirs, k.image)
-			// LUKS1 has room behind its key slots that neither needs.
+			// LUKS1 has space behind its key slots that neither program uses.
 			assert.Equal(t, interop.FileSize(t, theirs), interop.FileSize(t, ours))
 			assert.Equal(t, interop.FileSHA256(t, theirs), interop.FileSHA256(t, ours))
 
@@ -117,7 +117,7 @@ func TestLuksimgKeys(t *testing.T) {
 			k.luksimg("header", "erase", "--force")
 			k.good = nil
 			for p := range k.files {
-				// No key slot is left that a passphrase could be wrong for.
+				// No key slot is left, so the status differs from that of a wrong passphrase.
 				assert.Equal(t, luksimgFailed, luksimg(t, "key", "test", "--key-file", k.file(p), k.image).Code)
 			}
 			assert.NotRegexp(t, `ENABLED|luks2\n`, interop.LUKSDump(t, k.image))
@@ -130,7 +130,8 @@ func TestLuksimgKeys(t *testing.T) {
 	}
 }
 
-// Tokens, labels and priorities by cryptsetup are kept when luksimg changes keys, and shown.
+// TestLuksimgKeepsMetadata checks that luksimg shows cryptsetup's tokens, labels and priorities, and
+// keeps them when it changes keys.
 func TestLuksimgKeepsMetadata(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "cryptsetup", "mke2fs")
@@ -149,7 +150,7 @@ func TestLuksimgKeepsMetadata(t *testing.T) {
 	exported := filepath.Join(t.TempDir(), "exported.json")
 	k.cryptsetup("token", "export", "--json-file", exported, "--token-id", "3", image)
 	assert.JSONEq(t, readFile(t, token), readFile(t, exported))
-	// Tokens by one are understood by the other.
+	// Each program understands the tokens of the other.
 	mustLuksimg(t, "token", "add", "--json-file", token, "--token-id", "5", image)
 	k.cryptsetup("token", "export", "--json-file", exported+"5", "--token-id", "5", image)
 	assert.JSONEq(t, readFile(t, token), readFile(t, exported+"5"))
@@ -167,7 +168,7 @@ func TestLuksimgKeepsMetadata(t *testing.T) {
 	assert.Regexp(t, `key slot 0: .*, preferred`, inspect)
 }
 
-// A header that luksimg repaired is one that cryptsetup finds nothing wrong with.
+// TestLuksimgRepairs checks that cryptsetup accepts a header that luksimg repaired.
 func TestLuksimgRepairs(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "cryptsetup", "mke2fs")
@@ -186,8 +187,8 @@ func TestLuksimgRepairs(t *testing.T) {
 	}
 }
 
-// LUKS1 that luksimg made LUKS2, and LUKS2 that it made LUKS1, opens in cryptsetup, and
-// cryptsetup goes on from there.
+// TestLuksimgConverts converts images between LUKS1 and LUKS2 with luksimg. cryptsetup must open them
+// and change their keys.
 func TestLuksimgConverts(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "cryptsetup", "mke2fs")

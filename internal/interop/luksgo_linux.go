@@ -16,18 +16,18 @@ import (
 	"golang.org/x/crypto/xts"
 )
 
-// LUKSGoVolume is an image that luks.go has unlocked. Its data are decrypted with
-// XTS of golang.org/x/crypto, so nothing of luksimg takes part.
+// LUKSGoVolume is an image that luks.go has unlocked. Its data is decrypted with XTS of
+// golang.org/x/crypto, independent of luksimg.
 type LUKSGoVolume struct {
 	Type       string // "LUKS1" or "LUKS2"
-	Size       int64  // of the data, in bytes
+	Size       int64  // size of the data in bytes
 	SectorSize int
 	Key        []byte
-	SHA256     string // of the decrypted data
+	SHA256     string // hash of the decrypted data
 }
 
-// LUKSGoOpen opens an image with the first key slot that luks.go can unlock. It
-// returns nil if the passphrase opens none.
+// LUKSGoOpen opens an image with the first key slot that luks.go can unlock. It returns nil if the
+// passphrase opens no slot.
 func LUKSGoOpen(t testing.TB, image, passphrase string) *LUKSGoVolume {
 	t.Helper()
 	dev, err := luksgo.Open(image)
@@ -53,7 +53,7 @@ func readVolume(t testing.TB, image string, v *luksgo.Volume) *LUKSGoVolume {
 	if v.StorageEncryption != "aes-xts-plain64" || v.StorageIvTweak != 0 {
 		t.Fatalf("luks.go finds cipher %s with tweak %d", v.StorageEncryption, v.StorageIvTweak)
 	}
-	// The key is a private field: luks.go is made to hand it to the kernel only.
+	// The key is an unexported field: luks.go passes it only to the kernel.
 	field := reflect.ValueOf(v).Elem().FieldByName("key")
 	key := *(*[]byte)(unsafe.Pointer(field.UnsafeAddr()))
 	out := &LUKSGoVolume{
@@ -74,14 +74,14 @@ func readVolume(t testing.TB, image string, v *luksgo.Volume) *LUKSGoVolume {
 	data := bufio.NewReaderSize(io.NewSectionReader(f, int64(v.StorageOffset), out.Size), mib)
 	h := sha256.New()
 	sector := make([]byte, out.SectorSize)
-	// The tweak of plain64 counts units of 512 bytes, whatever the sector size.
+	// The tweak of plain64 counts units of 512 bytes for every sector size.
 	for tweak := uint64(0); ; tweak += uint64(out.SectorSize / sectorSize) {
 		_, err := io.ReadFull(data, sector)
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			t.Fatal(err) // also of a last sector that is not whole
+			t.Fatal(err) // including an incomplete last sector
 		}
 		c.Decrypt(sector, sector, tweak)
 		h.Write(sector)

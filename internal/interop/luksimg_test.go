@@ -12,11 +12,11 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// dek is a data encryption key as a cloud wants it: base64 text, without a newline.
+// dek is a data encryption key in the form that a cloud expects: base64 text without a newline.
 const dek = "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlISE="
 
-// shapes are the formats that luksimg writes. Key derivation costs next to nothing
-// here: it is slow in the guest.
+// shapes are the formats that luksimg writes. The key derivation is cheap, because it is slow in the
+// guest.
 var shapes = []struct {
 	name            string
 	version, sector int
@@ -33,7 +33,7 @@ var shapes = []struct {
 		"--pbkdf", "argon2id", "--pbkdf-memory", "32768", "--pbkdf-parallel", "2", "--pbkdf-force-iterations", "4"}},
 }
 
-// sources are the formats that luksimg reads: each makes one of a disk.
+// sources are the formats that luksimg reads, with functions that convert a disk to them.
 var sources = []struct {
 	name string
 	make func(*testing.T, interop.Disk) string
@@ -43,20 +43,20 @@ var sources = []struct {
 	{"dynamic", func(t *testing.T, d interop.Disk) string { return d.VHD(t, "dynamic") }},
 }
 
-// encrypt is what the matrix is of: it makes an encrypted image dst of src.
+// encrypt makes an encrypted image dst of src, for the matrix.
 func encrypt(t *testing.T, src, dst, keyFile string, args ...string) {
 	t.Helper()
 	mustLuksimg(t, append(append([]string{"encrypt"}, args...), "--key-file", keyFile, src, dst)...)
 }
 
-// Every source format in every shape opens in dm-crypt, cryptsetup, luks.go and
-// qemu-img, with the same bytes as the disk and a sound filesystem.
+// TestLuksimgMatrix encrypts every source format in every shape. dm-crypt, cryptsetup, luks.go and
+// qemu-img must read the bytes of the disk, and find a valid filesystem.
 func TestLuksimgMatrix(t *testing.T) {
 	t.Parallel()
 	interop.NeedGuest(t)
 	interop.Need(t, "qemu-img", "mke2fs", "sfdisk")
 	keyFile, dir := interop.KeyFile(t, dek), t.TempDir()
-	// A partition table keeps its meaning in sectors of 512 bytes only.
+	// A partition table is valid only for sectors of 512 bytes.
 	disks := map[int][]interop.Disk{
 		512:  {interop.MBRDisk(t), interop.GPTDisk(t)},
 		4096: {interop.WholeDisk(t)},
@@ -101,14 +101,14 @@ func TestLuksimgMatrix(t *testing.T) {
 	}
 }
 
-// checkPlainExactly fails the test unless the file is the disk, no longer.
+// checkPlainExactly fails the test unless the file is exactly the disk.
 func checkPlainExactly(t *testing.T, path string, d interop.Disk) {
 	t.Helper()
 	assert.Equal(t, d.Size, interop.FileSize(t, path))
 	checkPlain(t, path, d)
 }
 
-// The defaults: LUKS2, 512-byte sectors, Argon2id at its full cost.
+// TestLuksimgDefaults checks the defaults: LUKS2, 512-byte sectors, Argon2id at its full cost.
 func TestLuksimgDefaults(t *testing.T) {
 	t.Parallel()
 	interop.NeedGuest(t)
@@ -125,7 +125,7 @@ func TestLuksimgDefaults(t *testing.T) {
 	assert.Regexp(t, `cipher: aes-xts-plain64`, dump)
 }
 
-// LUKS1 has no Argon2: it is refused, and no file is left.
+// TestLuksimgRefusesLUKS1WithArgon2 checks that luksimg rejects Argon2 for LUKS1 and leaves no file.
 func TestLuksimgRefusesLUKS1WithArgon2(t *testing.T) {
 	t.Parallel()
 	d, keyFile := interop.WholeDisk(t), interop.KeyFile(t, dek)
@@ -136,7 +136,7 @@ func TestLuksimgRefusesLUKS1WithArgon2(t *testing.T) {
 	assert.NoFileExists(t, image)
 }
 
-// What QEMU and cryptsetup wrote, luksimg reads.
+// TestLuksimgReadsOthers checks that luksimg reads the images of QEMU and cryptsetup.
 func TestLuksimgReadsOthers(t *testing.T) {
 	t.Parallel()
 	wrong := interop.KeyFile(t, "wrong")
@@ -162,7 +162,7 @@ func TestLuksimgReadsOthers(t *testing.T) {
 	}
 }
 
-// verify tells an image of another disk from one of this disk.
+// TestLuksimgVerifyMismatch checks that verify detects an image of another disk.
 func TestLuksimgVerifyMismatch(t *testing.T) {
 	t.Parallel()
 	mbr, gpt, keyFile := interop.MBRDisk(t), interop.GPTDisk(t), interop.KeyFile(t, dek)
@@ -173,8 +173,8 @@ func TestLuksimgVerifyMismatch(t *testing.T) {
 	assert.Equal(t, luksimgMismatch, r.Code, r)
 }
 
-// The mission: a bootable disk, encrypted for SoftLayer's end-to-end encryption or
-// as plain LUKS1, boots in a hypervisor that has the key.
+// TestLuksimgBoots boots a disk in a hypervisor with the key. The disk is encrypted for SoftLayer's
+// end-to-end encryption, or as plain LUKS1.
 func TestLuksimgBoots(t *testing.T) {
 	t.Parallel()
 	interop.NeedBoot(t)
@@ -194,13 +194,13 @@ func TestLuksimgBoots(t *testing.T) {
 	}
 }
 
-// The profile classic-luks has its own layout: data at 2 MiB, and a file 4 MiB
-// longer than the disk, in whole MiB, that is full of encrypted zeros at the end.
+// TestLuksimgClassicLayout checks the layout of the profile classic-luks: data at 2 MiB, and a file
+// that is 4 MiB longer than the disk, rounded to MiB. The file ends with encrypted zeros.
 func TestLuksimgClassicLayout(t *testing.T) {
 	t.Parallel()
 	interop.NeedGuest(t)
 	const mib = 1 << 20
-	d, keyFile := interop.WholeDisk(t), interop.KeyFile(t, dek) // not in whole MiB
+	d, keyFile := interop.WholeDisk(t), interop.KeyFile(t, dek) // not a multiple of 1 MiB
 	var jobs []interop.OpenJob
 	for _, source := range sources {
 		image := filepath.Join(t.TempDir(), source.name)
@@ -215,8 +215,8 @@ func TestLuksimgClassicLayout(t *testing.T) {
 	}
 }
 
-// A key that would make an image which imports and never boots is refused before
-// anything is written.
+// TestLuksimgClassicKey checks that luksimg rejects keys whose images would import but never boot. It
+// must do so before it writes anything.
 func TestLuksimgClassicKey(t *testing.T) {
 	t.Parallel()
 	d := interop.WholeDisk(t)
@@ -235,8 +235,8 @@ func TestLuksimgClassicKey(t *testing.T) {
 	}
 }
 
-// qcow2 by qemu-img is the same disk, whether compressed or not. One that needs another file
-// is refused, and says which.
+// TestLuksimgQCOW2 reads compressed and uncompressed qcow2 images of qemu-img. An image that needs
+// another file is an error that names the file.
 func TestLuksimgQCOW2(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "qemu-img", "mke2fs", "sfdisk")

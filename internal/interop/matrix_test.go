@@ -20,8 +20,7 @@ import (
 	_ "github.com/luksimg/luksimg/luks/ciphers"
 )
 
-// variant is one kind of image in the matrix that cryptsetup and luksimg make for each
-// other.
+// variant is a kind of image that cryptsetup and luksimg make for each other.
 type variant struct {
 	version int
 	cipher  string
@@ -29,7 +28,7 @@ type variant struct {
 	sector  int
 	hash    string
 	kdf     string
-	// LUKS2: sizes of the metadata and of the area of the key slots, or 0.
+	// For LUKS2: sizes of the metadata area and the keyslots area in bytes, or 0.
 	metadata, keyslots int64
 }
 
@@ -45,8 +44,8 @@ func (v variant) String() string {
 	return s
 }
 
-// matrix returns every cipher in both versions, every sector size, every hash, every key
-// derivation function and every layout.
+// matrix returns images with every cipher in both versions, every sector size, hash, key derivation
+// function and layout.
 func matrix() []variant {
 	var all []variant
 	add := func(v variant) {
@@ -115,7 +114,7 @@ func matrix() []variant {
 	return all
 }
 
-// formatArgs are what cryptsetup luksFormat is told.
+// formatArgs returns the arguments of cryptsetup luksFormat.
 func (v variant) formatArgs() []string {
 	args := []string{"--type", fmt.Sprintf("luks%d", v.version), "--cipher", v.cipher,
 		"--key-size", fmt.Sprint(v.keySize * 8), "--hash", v.hash}
@@ -132,7 +131,7 @@ func (v variant) formatArgs() []string {
 	return append(args, "--luks2-metadata-size", fmt.Sprint(metadata), "--luks2-keyslots-size", fmt.Sprint(keyslots))
 }
 
-// layout returns the sizes of a LUKS2 header, small ones if none are given.
+// layout returns the sizes of the areas of a LUKS2 header, small ones by default.
 func (v variant) layout() (metadata, keyslots int64) {
 	if v.metadata+v.keyslots > 0 {
 		return v.metadata, v.keyslots
@@ -152,7 +151,7 @@ func (v variant) options() luks.Options {
 	return o
 }
 
-// matrixPlain makes the disk of the matrix: a multiple of every sector size.
+// matrixPlain makes the disk of the matrix. Its size is a multiple of every sector size.
 func matrixPlain(t *testing.T) interop.Disk {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plain")
@@ -165,7 +164,8 @@ func matrixPlain(t *testing.T) interop.Disk {
 	return interop.Disk{Name: "matrix", Path: path, Size: int64(len(b))}
 }
 
-// Every kind of image that cryptsetup and the kernel write opens here with the same bytes.
+// TestMatrixFromCryptsetup checks that luksimg reads every kind of image that cryptsetup and the kernel
+// write.
 func TestMatrixFromCryptsetup(t *testing.T) {
 	t.Parallel()
 	interop.NeedGuest(t)
@@ -192,7 +192,7 @@ func TestMatrixFromCryptsetup(t *testing.T) {
 			vol, err := h.Unlock(t.Context(), []byte(dek))
 			require.NoError(t, err)
 			defer vol.Close()
-			// LUKS1 with short keys has its data at 1 MiB, and so a longer disk.
+			// LUKS1 with short keys has its data at 1 MiB, which leaves space for a longer disk.
 			assert.Equal(t, m.Size, vol.Size())
 			out := filepath.Join(t.TempDir(), "plain")
 			decryptTo(t, out, vol)
@@ -210,8 +210,8 @@ func decryptTo(t *testing.T, path string, src image.Source) {
 	require.NoError(t, err)
 }
 
-// Every kind of image that luksimg writes opens in cryptsetup and the kernel with the same
-// bytes.
+// TestMatrixToCryptsetup checks that cryptsetup and the kernel read every kind of image that luksimg
+// writes.
 func TestMatrixToCryptsetup(t *testing.T) {
 	t.Parallel()
 	interop.NeedGuest(t)

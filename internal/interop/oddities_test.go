@@ -16,9 +16,9 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// oddities are images that cryptsetup makes and that are not like the others: changed by
-// other commands, damaged, or with something in them that luksimg does not read. Each
-// opens with the right bytes or is refused with the right error.
+// oddities are unusual images that cryptsetup makes: changed by other commands, damaged, or with
+// features that luksimg does not support. luksimg must open each with the right data or return the
+// right error.
 var oddities = []struct {
 	name     string
 	version  int

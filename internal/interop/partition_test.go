@@ -16,8 +16,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// LUKS by cryptsetup in partition 2 of a GPT by sfdisk: it is named, read, listed, and its keys are changed
-// in place, so that cryptsetup and dm-crypt take it as before.
+// TestLuksimgPartition uses LUKS by cryptsetup in partition 2 of a GPT by sfdisk. luksimg must detect,
+// read and list it, and change its keys in place, so that cryptsetup and dm-crypt still open it.
 func TestLuksimgPartition(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "cryptsetup", "mke2fs", "sfdisk")
@@ -70,7 +70,7 @@ func TestLuksimgPartition(t *testing.T) {
 		after := make([]byte, len(before))
 		_, err = f.ReadAt(after, 0)
 		require.NoError(t, err)
-		assert.True(t, bytes.Equal(before[:start], after[:start]) && bytes.Equal(before[start+len(part):], after[start+len(part):]), "what is outside of the partition changed")
+		assert.True(t, bytes.Equal(before[:start], after[:start]) && bytes.Equal(before[start+len(part):], after[start+len(part):]), "data outside of the partition changed")
 		copied := filepath.Join(t.TempDir(), "partition")
 		interop.WriteFile(t, copied, after[start:][:len(part)])
 		interop.CheckHeaders(t, copied)

@@ -6,16 +6,15 @@ import (
 	"testing"
 )
 
-// QEMUEncrypt lets qemu-img encrypt a disk to LUKS1. It takes only passphrases that
-// are UTF-8 text.
+// QEMUEncrypt encrypts a disk to LUKS1 with qemu-img, which accepts only UTF-8 passphrases.
 func QEMUEncrypt(t testing.TB, d Disk, keyFile string) string {
 	t.Helper()
 	Need(t, "qemu-img")
 	out := filepath.Join(t.TempDir(), d.Name+"-qemu.luks")
 	args := []string{"convert", "--object", "secret,id=dek,file=" + keyFile,
 		"-f", "raw", "-O", "luks", "-o", "key-secret=dek,iter-time=10", d.Path, out}
-	// qemu-img measures how long PBKDF2 takes and gives up if the clock of the
-	// process did not move, which on a fast machine happens once in five times.
+	// qemu-img measures the time of PBKDF2, and fails if the CPU clock of the process did not advance.
+	// On a fast machine that happens once in five runs.
 	const flaky = "Unable to get accurate CPU usage"
 	for range 10 {
 		r := Run(t, "qemu-img", args...)
@@ -26,11 +25,11 @@ func QEMUEncrypt(t testing.TB, d Disk, keyFile string) string {
 			t.Fatalf("exit status %d of %s", r.Code, r)
 		}
 	}
-	t.Fatalf("qemu-img says ten times: %s", flaky)
+	t.Fatalf("qemu-img failed ten times: %s", flaky)
 	return ""
 }
 
-// QEMUDecrypt lets qemu-img decrypt a LUKS1 image to a raw one.
+// QEMUDecrypt decrypts a LUKS1 image to a raw one with qemu-img.
 func QEMUDecrypt(t testing.TB, image, keyFile string) string {
 	t.Helper()
 	Need(t, "qemu-img")
@@ -40,17 +39,16 @@ func QEMUDecrypt(t testing.TB, image, keyFile string) string {
 	return out
 }
 
-// Exit statuses of [QEMUBoot].
+// These are exit statuses of [QEMUBoot].
 const (
-	Booted    = 0 // and the guest said so
+	Booted    = 0 // the guest booted and reported it
 	NotBooted = 1
-	NotOpened = 3 // wrong passphrase, or no such image
+	NotOpened = 3 // wrong passphrase or invalid image
 )
 
-// QEMUBoot boots a LUKS1 image in QEMU, which gets the passphrase as a hypervisor
-// does. Stdout is the line by which the guest tells what it found on its disk; see
-// bootable-make.sh. What the guest writes is dropped. More arguments are those of
-// qemu-boot.sh.
+// QEMUBoot boots a LUKS1 image in QEMU, which gets the passphrase like a hypervisor. Stdout is the line
+// in which the guest reports the content of its disk; see bootable-make.sh. Writes of the guest are
+// discarded. args are further arguments of qemu-boot.sh.
 func QEMUBoot(t testing.TB, image, keyFile string, args ...string) Result {
 	t.Helper()
 	NeedBoot(t)
@@ -61,8 +59,8 @@ func QEMUBoot(t testing.TB, image, keyFile string, args ...string) Result {
 	return r
 }
 
-// BootableDisk makes a disk that boots a Debian kernel and says so on its serial
-// line, "BOOTED marker=luks-boot-test".
+// BootableDisk makes a disk that boots a Debian kernel and prints "BOOTED marker=luks-boot-test" on its
+// serial line.
 func BootableDisk(t testing.TB) Disk {
 	t.Helper()
 	NeedBoot(t)
@@ -71,8 +69,7 @@ func BootableDisk(t testing.TB) Disk {
 	return Disk{Name: "bootable", Path: path, Size: FileSize(t, path)}
 }
 
-// kernelPackage returns the path of the Debian kernel that scripts/setup.sh has
-// fetched, "" if it has not.
+// kernelPackage returns the path of the Debian kernel that scripts/setup.sh downloads, or "".
 func kernelPackage(t testing.TB) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(Root(t), ".cache", "linux-image-*-cloud-*.deb"))

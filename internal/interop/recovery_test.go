@@ -14,7 +14,8 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// A recovery key of systemd-cryptenroll opens the image here, and the other way round.
+// TestRecoveryKeys checks that luksimg opens an image with a recovery key of systemd-cryptenroll, and
+// vice versa.
 func TestRecoveryKeys(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "systemd-cryptenroll", "cryptsetup", "mke2fs")
@@ -46,7 +47,7 @@ func TestRecoveryKeys(t *testing.T) {
 	}
 	assert.Equal(t, 2, strings.Count(dump(), "systemd-recovery"), dump())
 
-	// It wipes what was made here, and what it made is removed here.
+	// Each program removes the key of the other.
 	interop.Must(t, "systemd-cryptenroll", "--unlock-key-file="+first, "--wipe-slot=2", image)
 	assert.Equal(t, 1, strings.Count(dump(), "systemd-recovery"), dump())
 	assert.Equal(t, luksimgWrongPassphrase, luksimg(t, "key", "test", "--passphrase-file", file, image).Code)

@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/internal/interop"
 )
 
-// serve runs luksimg serve, and returns the URI and the process. It is ended with the test.
+// serve runs luksimg serve, and returns the URI and the process. The end of the test stops it.
 func serve(t *testing.T, args ...string) (string, *exec.Cmd) {
 	t.Helper()
 	path, err := build()
@@ -38,13 +38,13 @@ func serve(t *testing.T, args ...string) (string, *exec.Cmd) {
 	return strings.TrimSpace(line), c
 }
 
-// servedDisk is a disk, and images of it.
+// servedDisk returns a disk and a key file.
 func servedDisk(t *testing.T) (d interop.Disk, keyFile string) {
 	interop.Need(t, "nbdinfo", "nbdcopy", "qemu-img", "qemu-io", "mke2fs", "sfdisk")
 	return interop.MBRDisk(t), interop.KeyFile(t, dek)
 }
 
-// TestServeRead has libnbd and QEMU read what is served, none of which gets a key.
+// TestServeRead reads served images with libnbd and QEMU, which do not get the key.
 func TestServeRead(t *testing.T) {
 	t.Parallel()
 	d, keyFile := servedDisk(t)
@@ -76,13 +76,13 @@ func TestServeRead(t *testing.T) {
 		assert.Equal(t, d.Size, info.Exports[0].Size, name)
 		assert.True(t, info.Exports[0].ReadOnly, name)
 		assert.Equal(t, []string{"base:allocation"}, info.Exports[0].Contexts, name)
-		// Holes are told of what has them.
+		// Sources with holes must report them.
 		zeros := strings.Contains(interop.Must(t, "nbdinfo", "--map", uri).Stdout, "zero")
 		assert.Equal(t, !strings.HasPrefix(name, "luks"), zeros, name)
 	}
 }
 
-// TestServeBoot boots a LUKS image in QEMU, which gets the URI and no key.
+// TestServeBoot boots a served LUKS image in QEMU, which gets only the URI.
 func TestServeBoot(t *testing.T) {
 	t.Parallel()
 	interop.NeedBoot(t)
@@ -96,7 +96,7 @@ func TestServeBoot(t *testing.T) {
 	assert.Contains(t, string(out), "BOOTED marker=luks-boot-test", err)
 }
 
-// TestServeEncrypt has nbdcopy pull an image that qemu-img and cryptsetup's own code open.
+// TestServeEncrypt pulls an encrypted image with nbdcopy. qemu-img and cryptsetup must open it.
 func TestServeEncrypt(t *testing.T) {
 	t.Parallel()
 	d, keyFile := servedDisk(t)
@@ -104,7 +104,7 @@ func TestServeEncrypt(t *testing.T) {
 		out := filepath.Join(t.TempDir(), shape.name)
 		uri, c := serve(t, append([]string{"--once", "--encrypt", "--key-file", keyFile, d.Path}, shape.args...)...)
 		interop.Must(t, "nbdcopy", uri, out)
-		require.NoError(t, c.Wait(), "it ends with its last client")
+		require.NoError(t, c.Wait(), "the server ends with its last client")
 		if shape.version == 1 {
 			plain := interop.QEMUDecrypt(t, out, keyFile)
 			assert.Equal(t, d.SHA256(t, d.Size), interop.Disk{Path: plain, Size: d.Size}.SHA256(t, d.Size))
@@ -113,8 +113,8 @@ func TestServeEncrypt(t *testing.T) {
 	}
 }
 
-// TestServeWrite has other programs write to images that are served, and reads these without
-// a server. One server is killed: what was flushed is there.
+// TestServeWrite writes to served images with other programs, and then reads the images without the
+// server. One server is killed, and all flushed data must be there.
 func TestServeWrite(t *testing.T) {
 	t.Parallel()
 	d, keyFile := servedDisk(t)
@@ -147,7 +147,7 @@ func TestServeWrite(t *testing.T) {
 	}
 }
 
-// TestServeVerify has fio write with four connections, and read back what it wrote.
+// TestServeVerify writes with four connections of fio, and verifies the data.
 func TestServeVerify(t *testing.T) {
 	t.Parallel()
 	interop.Need(t, "fio")
@@ -158,7 +158,7 @@ func TestServeVerify(t *testing.T) {
 		require.NoError(t, os.Truncate(empty, 16<<20))
 		encrypt(t, empty, image, keyFile, shape.args...)
 		uri, _ := serve(t, "--rw", "--key-file", keyFile, image)
-		// With offsets at any byte, blocks of several lengths are too much for fio itself.
+		// fio itself fails with several block lengths and unaligned offsets together.
 		for _, blocks := range [][]string{{"--bsrange=512-64k"}, {"--bs=777", "--bs_unaligned=1"}} {
 			interop.Must(t, "fio", append(blocks, "--name=verify", "--ioengine=nbd", "--uri="+uri, "--rw=randrw", "--iodepth=16", "--numjobs=4",
 				"--size=4m", "--io_size=1m", "--offset_increment=4m", "--verify=crc32c", "--verify_fatal=1", "--fsync=50", "--aux-path="+dir)...)
@@ -166,7 +166,8 @@ func TestServeVerify(t *testing.T) {
 	}
 }
 
-// TestServeTLS has libnbd and QEMU read over TLS with certificates, and nobody without.
+// TestServeTLS reads with libnbd and QEMU over TLS with client certificates. Clients without a
+// certificate must be rejected.
 func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	d, _ := servedDisk(t)
@@ -176,7 +177,7 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
-// serveTLS is TestServeTLS with certificates whose keys openssl makes with -newkey KEYS.
+// serveTLS is TestServeTLS with certificates made by openssl -newkey keys.
 func serveTLS(t *testing.T, d interop.Disk, keys string) {
 	pki, stranger := t.TempDir(), t.TempDir()
 	interop.Must(t, "sh", "-ec", `cd "$1"

@@ -14,8 +14,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// What systemd-cryptenroll and clevis seal to a TPM2 still opens after everything that luksimg does
-// to keys and headers.
+// TestTPM2TokensKept checks that the TPM2 bindings of systemd-cryptenroll and clevis still open after
+// every change that luksimg makes to keys and headers.
 func TestTPM2TokensKept(t *testing.T) {
 	interop.Need(t, "systemd-cryptenroll", "clevis-encrypt-tpm2", "clevis-luks-bind", "cryptsetup", "mke2fs")
 	tpm := need.TPM(t)
@@ -56,7 +56,7 @@ func TestTPM2TokensKept(t *testing.T) {
 	assert.Contains(t, luksimg(t, "key", "test", "--clevis", image).Stderr, "the pin tpm2 needs its hardware")
 }
 
-// mustOut runs luksimg to its good end, and returns what it printed.
+// mustOut runs luksimg, requires that it succeeds, and returns its output.
 func mustOut(t *testing.T, args ...string) string {
 	t.Helper()
 	r := luksimg(t, args...)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watch counts how often a file is opened, by whatever program, since the last time that
-// the count was asked for.
+// watch returns a function that returns how often any program has opened the file since the previous
+// call.
 func watch(t *testing.T, name string) func() int {
 	t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)

@@ -9,32 +9,32 @@ import (
 	"github.com/luksimg/luksimg/internal/lzma"
 )
 
-// inputSize is how much of a file is read at once.
+// inputSize is the size of the reads of a file, in bytes.
 const inputSize = 128 << 10
 
-// A block is one that is being decoded.
+// A block is the state of decoding a block.
 type block struct {
 	blockHeader
 	dec    *lzma.Decoder
-	window []byte // is used again
+	window []byte // reused
 	in     *bufio.Reader
-	at     int64 // in the file
+	at     int64 // offset in the file
 	digest digest
-	stages []stage // in the order of decoding
+	stages []stage // in order of decoding
 	got    int64
-	data   int64 // bytes of compressed data, after the end
+	data   int64 // bytes of compressed data; set by end
 }
 
-// A stage is a filter with what it has not done yet.
+// A stage is a filter with its pending data.
 type stage struct {
 	filter
 	buf  []byte
-	done int // of buf
+	done int // bytes of buf that are done
 }
 
-// start reads the header of a block that begins at byte at of the file; its first byte, which
-// is not 0, was read. Sizes that are known from the index are given, else they are -1. With
-// dst, which is so long as the output then, it is decoded into that; else through a window.
+// start reads the header of a block at byte at of the file, whose first byte, not 0, was read. unpadded
+// and size come from the index, or are -1 if unknown. If dst is not nil, its length is the size of the
+// output, and the block is decoded into it. Otherwise it is decoded through a window.
 func (b *block) start(in *bufio.Reader, first byte, at int64, c check, unpadded, size int64, dst []byte, o Options) error {
 	h, err := readBlockHeader(in, first, at)
 	if err != nil {
@@ -43,7 +43,7 @@ func (b *block) start(in *bufio.Reader, first byte, at int64, c check, unpadded,
 	if unpadded >= 0 {
 		packed := unpadded - h.size - c.size()
 		if packed <= 0 || h.packed >= 0 && h.packed != packed || h.unpacked >= 0 && h.unpacked != size {
-			return corrupt("sizes in the header of the block at byte %d are not those in the index", at)
+			return corrupt("sizes in the header of the block at byte %d differ from those in the index", at)
 		}
 		h.packed, h.unpacked = packed, size
 	}
@@ -79,7 +79,7 @@ func (b *block) start(in *bufio.Reader, first byte, at int64, c check, unpadded,
 	return nil
 }
 
-// fill decodes all of a block that was started with dst.
+// fill decodes all of a block that start began with dst.
 func (b *block) fill(dst []byte) error {
 	for {
 		_, err := b.took(b.dec.Next())
@@ -104,8 +104,8 @@ func (b *block) fill(dst []byte) error {
 	return b.end()
 }
 
-// take does what is left to do with what the decoder gave, and returns the output that comes
-// of it. The error is io.EOF if that is the last one; there is output with it only from filters.
+// take processes the results of the decoder, and returns the output of the filters. The error is io.EOF
+// with the last output, which is empty without filters.
 func (b *block) take(chunk []byte, err error) ([]byte, error) {
 	chunk, err = b.took(chunk, err)
 	if err != nil && err != io.EOF {
@@ -123,7 +123,7 @@ func (b *block) take(chunk []byte, err error) ([]byte, error) {
 	return chunk, err
 }
 
-// took counts what the decoder gave, and checks the sizes.
+// took counts the output of the decoder and checks the sizes.
 func (b *block) took(chunk []byte, err error) ([]byte, error) {
 	if errors.Is(err, lzma.ErrCorrupt) {
 		err = corrupt("%v", err)
@@ -143,10 +143,10 @@ func (b *block) took(chunk []byte, err error) ([]byte, error) {
 }
 
 func (b *block) lengthError() error {
-	return corrupt("the block at byte %d has other sizes than its header or the index tells", b.at)
+	return corrupt("the block at byte %d has other sizes than its header or the index", b.at)
 }
 
-// end reads what follows the compressed data: padding and the check (sections 3.3 and 3.4).
+// end reads the padding and the check after the compressed data (sections 3.3 and 3.4).
 func (b *block) end() error {
 	var room, sum [40]byte
 	n := pad(b.data)
@@ -163,10 +163,10 @@ func (b *block) end() error {
 	return nil
 }
 
-// unpaddedSize is what the index has of it, after the end (section 4.3).
+// unpaddedSize returns the unpadded size for the index, after end (section 4.3).
 func (b *block) unpaddedSize() int64 { return b.size + b.data + b.digest.size() }
 
-// decode takes p and returns what is done of all that it was given.
+// decode decodes p after the pending bytes, and returns the bytes that are done.
 func (s *stage) decode(p []byte, end bool) []byte {
 	n := copy(s.buf, s.buf[s.done:])
 	s.buf = append(s.buf[:n], p...)

@@ -9,17 +9,16 @@ import (
 	"github.com/luksimg/luksimg/internal/lzma"
 )
 
-// A blockHeader is what the header of a block tells (section 3.1). Sizes are -1 if they are
-// not there.
+// A blockHeader holds the fields of a block header (section 3.1). A missing size is -1.
 type blockHeader struct {
-	size     int64 // of the header
+	size     int64 // size of the header in bytes
 	packed   int64
 	unpacked int64
-	filters  []filterFlags // in the order of encoding, without LZMA2
+	filters  []filterFlags // in order of encoding, without LZMA2
 	dict     uint32
 }
 
-// A filterFlags is one filter of a block (section 3.1.5).
+// A filterFlags describes a filter of a block (section 3.1.5).
 type filterFlags struct {
 	id    int64
 	props []byte
@@ -27,14 +26,14 @@ type filterFlags struct {
 
 const filterLZMA2 = 0x21
 
-// filterNames are the filters of section 5.3 and what came later. Those without a maker are
-// refused.
+// filterNames are the filters of section 5.3 and later ones. Filters that newFilter does not implement
+// are an error.
 var filterNames = map[int64]string{
 	0x03: "delta", 0x04: "x86", 0x05: "PowerPC", 0x06: "IA-64", 0x07: "ARM", 0x08: "ARM-Thumb", 0x09: "SPARC", 0x0a: "ARM64", 0x0b: "RISC-V", filterLZMA2: "LZMA2",
 }
 
-// readBlockHeader reads the header of a block whose first byte, which is not 0, is first, and
-// which begins at byte at of the file.
+// readBlockHeader reads the header of a block at byte at of the file. first is its first byte, which is
+// not 0.
 func readBlockHeader(r io.Reader, first byte, at int64) (h blockHeader, err error) {
 	var room [1024]byte
 	b := room[:(int(first)+1)*4]
@@ -47,7 +46,7 @@ func readBlockHeader(r io.Reader, first byte, at int64) (h blockHeader, err erro
 		return h, corrupt("CRC32 of the header of the block at byte %d is wrong", at)
 	}
 	if h, err = parseBlockHeader(b[1:end]); err == io.EOF {
-		err = corrupt("a field of it does not fit in")
+		err = corrupt("its fields exceed its size")
 	}
 	if err != nil {
 		return h, atBlock(err, at)
@@ -56,12 +55,12 @@ func readBlockHeader(r io.Reader, first byte, at int64) (h blockHeader, err erro
 	return h, nil
 }
 
-// parseBlockHeader reads a header of a block, without its size and its CRC32. The error is io.EOF
-// if it is too short.
+// parseBlockHeader parses a block header without its size byte and CRC32. The error is io.EOF if the
+// header is too short.
 func parseBlockHeader(b []byte) (h blockHeader, err error) {
 	flags := b[0]
 	if flags&0x3c != 0 {
-		return h, unsupported("flags %#02x, which are not in use", flags)
+		return h, unsupported("unknown block flags %#02x", flags)
 	}
 	r := bytes.NewReader(b[1:])
 	h.packed, h.unpacked = -1, -1
@@ -92,7 +91,7 @@ func parseBlockHeader(b []byte) (h blockHeader, err error) {
 			return h, io.EOF
 		}
 		f.props = make([]byte, n)
-		io.ReadFull(r, f.props) // they are there
+		io.ReadFull(r, f.props) // the length was checked
 		if err := h.add(f, i == last); err != nil {
 			return h, err
 		}
@@ -103,17 +102,17 @@ func parseBlockHeader(b []byte) (h blockHeader, err error) {
 	return h, nil
 }
 
-// add adds a filter. LZMA2 must be the last one, and only that.
+// add adds a filter. LZMA2 must be the last filter, and no other can be.
 func (h *blockHeader) add(f filterFlags, last bool) error {
 	name, ok := filterNames[f.id]
 	switch {
 	case !ok:
 		return unsupported("filter %#x", f.id)
 	case (f.id == filterLZMA2) != last:
-		return unsupported("filter %s, which can not be at its place in the chain", name)
+		return unsupported("filter %s at an invalid place in the chain", name)
 	case last:
 		if len(f.props) != 1 {
-			return unsupported("properties of filter LZMA2 of %d bytes, not 1", len(f.props))
+			return unsupported("filter LZMA2 has %d bytes of properties, not 1", len(f.props))
 		}
 		dict, err := lzma.DictSize(f.props[0])
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 	"hash/crc32"
 )
 
-// A check is what a stream has behind each block, of what it gives (section 2.1.1.2).
+// A check is the type of the integrity check of a stream's blocks (section 2.1.1.2).
 type check byte
 
 const (
@@ -21,7 +21,7 @@ func (c check) known() bool {
 	return c == checkNone || c == checkCRC32 || c == checkCRC64 || c == checkSHA256
 }
 
-// size returns how many bytes it takes.
+// size returns the size of the check in bytes.
 func (c check) size() int64 {
 	switch c {
 	case checkCRC32:
@@ -46,7 +46,7 @@ func (c check) String() string {
 	return "none"
 }
 
-// A digest is a check that is under way.
+// A digest is a running check.
 type digest struct {
 	check
 	crc32 uint32
@@ -75,7 +75,7 @@ func (d *digest) write(p []byte) {
 	}
 }
 
-// sum appends the check as it is in the file.
+// sum appends the check in its file format.
 func (d *digest) sum(b []byte) []byte {
 	switch d.check {
 	case checkCRC32:

@@ -7,8 +7,8 @@ var crc64Table = crc64.MakeTable(crc64.ECMA)
 // updateCRC64 adds p to a CRC64.
 func updateCRC64(crc uint64, p []byte) uint64 {
 	if n := len(p) &^ 63; useFold && n > 0 {
-		// What the bytes are folded to has the same CRC64 as they, after one of 0, which
-		// package crc64 has inverted.
+		// Folding reduces the bytes to 16 with the same CRC64 from an initial value of 0, which package
+		// crc64 inverts.
 		var folded [16]byte
 		fold(&folded, p[:n], ^crc)
 		crc = crc64.Update(^uint64(0), crc64Table, folded[:])

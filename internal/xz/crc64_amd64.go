@@ -2,19 +2,18 @@ package xz
 
 import "math/bits"
 
-// useFold is whether the CPU multiplies polynomials.
+// useFold is true if the CPU has carry-less multiplication.
 var useFold = hasCLMUL()
 
-// foldBy has for 512 and for 128 bits what bytes are multiplied by, to be added to those so
-// many bits behind: the first 8 of 16 bytes, and the others. A product in reverse order of the
-// bits has one factor x more.
+// foldBy holds the factors that move the two halves of 16 bytes by 512 and by 128 bits. A product of
+// bit-reversed polynomials has an additional factor x.
 var foldBy = [2][2]uint64{{power(512 + 63), power(512 - 1)}, {power(128 + 63), power(128 - 1)}}
 
-// The assembly reads it.
+// The assembly uses foldBy.
 var _ = &foldBy
 
-// power returns x to the power of n, modulo the polynomial of the CRC64, with the lowest power
-// as the highest bit.
+// power returns x to the power of n, modulo the polynomial of CRC64. The lowest power is the highest
+// bit.
 func power(n int) uint64 {
 	const polynomial = 0x42f0e1eba9ea3693
 	v := uint64(1)
@@ -27,8 +26,8 @@ func power(n int) uint64 {
 // hasCLMUL reports whether the CPU has PCLMULQDQ.
 func hasCLMUL() bool
 
-// fold puts into folded 16 bytes that have the same remainder as p after crc. The length of p is a
-// multiple of 64, and not 0.
+// fold reduces p, with the initial value crc, to 16 bytes with the same remainder. The length of p must
+// be a positive multiple of 64.
 //
 //go:noescape
 func fold(folded *[16]byte, p []byte, crc uint64)

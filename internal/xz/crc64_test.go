@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCRC64 compares it with that of the standard library, at all lengths around those of the
-// steps, at all alignments, and in parts.
+// TestCRC64 compares with the standard library, for lengths around those of the steps, for all
+// alignments, and in two parts.
 func TestCRC64(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	b := make([]byte, 1000)
@@ -25,7 +25,7 @@ func TestCRC64(t *testing.T) {
 			t.Fatalf("%d bytes in two parts: %x, want %x", n, got, want)
 		}
 	}
-	// As in the catalogue of CRCs.
+	// The check value is that of the catalogue of CRCs.
 	if got := updateCRC64(0, []byte("123456789")); got != 0x995dc9bbdf1939fa {
 		t.Errorf("%x", got)
 	}

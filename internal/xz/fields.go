@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	headerSize = 12 // of a stream header and a stream footer
+	headerSize = 12 // size of a stream header and of a stream footer
 	maxVLI     = 1<<63 - 1
 
 	minUnpadded = 5
@@ -18,10 +18,10 @@ const (
 var (
 	headMagic = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
 	footMagic = []byte{'Y', 'Z'}
-	lzmaMagic = []byte{0x5d, 0, 0} // how most .lzma files begin
+	lzmaMagic = []byte{0x5d, 0, 0} // most .lzma files begin with this
 )
 
-// parseHeader reads a stream header (section 2.1.1), which is at byte at of the file.
+// parseHeader parses a stream header (section 2.1.1) at byte at of the file.
 func parseHeader(b []byte, at int64) (check, error) {
 	switch {
 	case bytes.HasPrefix(b, lzmaMagic):
@@ -36,23 +36,23 @@ func parseHeader(b []byte, at int64) (check, error) {
 	return parseFlags(b[6:8], at+6)
 }
 
-// parseFlags reads stream flags (section 2.1.1.2), which are at byte at of the file.
+// parseFlags parses stream flags (section 2.1.1.2) at byte at of the file.
 func parseFlags(b []byte, at int64) (check, error) {
 	c := check(b[1])
 	if b[0] != 0 || c > 15 {
-		return 0, unsupported("stream flags at byte %d are %#02x %#02x, which are not in use", at, b[0], b[1])
+		return 0, unsupported("unknown stream flags %#02x %#02x at byte %d", b[0], b[1], at)
 	}
 	if !c.known() {
-		return 0, unsupported("check %d at byte %d, which is not in use", c, at)
+		return 0, unsupported("unknown check %d at byte %d", c, at)
 	}
 	return c, nil
 }
 
-// parseFooter reads a stream footer (section 2.1.2), which is at byte at of the file, and
-// returns the size of the index in front of it.
+// parseFooter parses a stream footer (section 2.1.2) at byte at of the file, and returns the size of
+// the preceding index.
 func parseFooter(b []byte, at int64) (c check, backward int64, err error) {
 	if !bytes.Equal(b[10:], footMagic) {
-		return 0, 0, corrupt("no stream footer at byte %d: it was cut off, or something follows it", at)
+		return 0, 0, corrupt("no stream footer at byte %d: the file is truncated, or other data follows it", at)
 	}
 	if crc32.ChecksumIEEE(b[4:10]) != binary.LittleEndian.Uint32(b) {
 		return 0, 0, corrupt("CRC32 of the stream footer at byte %d is wrong", at)
@@ -61,7 +61,7 @@ func parseFooter(b []byte, at int64) (c check, backward int64, err error) {
 	return c, (int64(binary.LittleEndian.Uint32(b[4:])) + 1) * 4, err
 }
 
-// readVLI reads a number of variable length (section 1.2).
+// readVLI reads a variable-length integer (section 1.2).
 func readVLI(r io.ByteReader, field string) (int64, error) {
 	var v int64
 	for i := 0; ; i++ {
@@ -72,7 +72,7 @@ func readVLI(r io.ByteReader, field string) (int64, error) {
 		v |= int64(b&0x7f) << (7 * i)
 		if b&0x80 == 0 {
 			if b == 0 && i > 0 {
-				return 0, corrupt("%s is longer than it needs to be", field)
+				return 0, corrupt("%s has a non-minimal encoding", field)
 			}
 			return v, nil
 		}
@@ -82,7 +82,7 @@ func readVLI(r io.ByteReader, field string) (int64, error) {
 	}
 }
 
-// pad returns how many bytes follow n of them up to a multiple of 4.
+// pad returns the number of padding bytes from n to a multiple of 4.
 func pad(n int64) int64 { return -n & 3 }
 
 // zero reports whether b is all zeros.
@@ -95,7 +95,7 @@ func zero(b []byte) bool {
 	return true
 }
 
-// early returns an ErrCorrupt for the end of the file, and all other errors as they are.
+// early turns an unexpected end of the file into an ErrCorrupt, and returns other errors unchanged.
 func early(err error, what string, at int64) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return corrupt("the file ends in %s that begins at byte %d", what, at)

@@ -10,15 +10,15 @@ import (
 	"github.com/luksimg/luksimg/internal/lzma"
 )
 
-// A Block is a part of a file that can be decoded alone.
+// A Block is a part of a file that can be decoded independently.
 type Block struct {
-	Offset int64 // of what it gives, in what the file gives
-	Size   int64 // of what it gives
-	Start  int64 // in the file
-	Packed int64 // bytes of the file, without padding behind it
+	Offset int64 // offset of its output in the output of the file
+	Size   int64 // size of its output in bytes
+	Start  int64 // offset in the file
+	Packed int64 // size in the file in bytes, without padding
 }
 
-// A File is a .xz file that is read at any place. Its methods may be called at the same time.
+// A File is a .xz file with random access. It is safe for concurrent use.
 type File struct {
 	r       io.ReaderAt
 	options Options
@@ -28,15 +28,15 @@ type File struct {
 	pairs   sync.Pool // of *pair
 }
 
-// A stream is one of the file. Its first block is that with the number first.
+// A stream is a stream of the file. first is the number of its first block.
 type stream struct {
 	check check
 	first int
 }
 
-// Open reads the indexes of a .xz file, which has one or more streams (section 2), and checks
-// all that can be checked without decoding a block. It is an error if the file has nothing
-// but padding.
+// Open reads the indexes of a .xz file, which has one or more streams (section 2). It checks everything
+// that does not need decoding. A file of only padding is an error. Errors match [ErrCorrupt],
+// [ErrUnsupported] or [ErrLimit], or are those of r.
 func Open(r io.ReaderAt, size int64, o Options) (*File, error) {
 	x := backReader{r: r, limit: o.maxBlocks()}
 	if err := x.streams(size); err != nil {
@@ -44,7 +44,7 @@ func Open(r io.ReaderAt, size int64, o Options) (*File, error) {
 	}
 	f := &File{r: r, options: o}
 	f.pairs.New = func() any { return newPair() }
-	// They are from the last one to the first.
+	// streams returns them from the last to the first.
 	for _, s := range slices.Backward(x.list) {
 		f.streams = append(f.streams, stream{s.check, len(f.blocks)})
 		for _, b := range s.blocks {
@@ -59,19 +59,20 @@ func Open(r io.ReaderAt, size int64, o Options) (*File, error) {
 	return f, nil
 }
 
-// Size returns how many bytes the file gives, by its indexes.
+// Size returns the size of the output in bytes, as recorded in the indexes.
 func (f *File) Size() int64 { return f.size }
 
-// Blocks returns all blocks, in order. It is not a copy. A block may be empty.
+// Blocks returns all blocks in order. The slice is not a copy. A block can be empty.
 func (f *File) Blocks() []Block { return f.blocks }
 
-// Find returns the number of the block that has the byte at offset in its output, or of none,
-// the number of blocks, if offset is the size or more.
+// Find returns the number of the block with the byte at offset of the output. If offset is at or past
+// the end, it returns the number of blocks.
 func (f *File) Find(offset int64) int {
 	return sort.Search(len(f.blocks), func(i int) bool { return f.blocks[i].Offset+f.blocks[i].Size > offset })
 }
 
-// Checks tells which checks the blocks have, each once: "none", "CRC32", "CRC64", "SHA-256".
+// Checks returns the types of checks in the file, without duplicates: "none", "CRC32", "CRC64",
+// "SHA-256".
 func (f *File) Checks() []string {
 	var names []string
 	for _, s := range f.streams {
@@ -88,7 +89,7 @@ func (f *File) checkOf(i int) check {
 	return f.streams[n-1].check
 }
 
-// A pair is what decodes two blocks in turns.
+// A pair decodes two blocks in turns.
 type pair struct {
 	decs   lzma.Pair
 	blocks [2]block
@@ -104,7 +105,7 @@ func newPair() *pair {
 	return p
 }
 
-// start begins with block n of f in lane i.
+// start begins to decode block n of f in lane i.
 func (p *pair) start(f *File, i, n int, dst []byte) error {
 	b := f.blocks[n]
 	in := p.inputs[i]
@@ -114,16 +115,16 @@ func (p *pair) start(f *File, i, n int, dst []byte) error {
 		return early(err, "a block", b.Start)
 	}
 	if first == 0 {
-		return corrupt("at byte %d there is an index, and a block by that at the end", b.Start)
+		return corrupt("byte %d begins an index, but the file's index has a block there", b.Start)
 	}
 	return p.blocks[i].start(in, first, b.Start, f.checkOf(n), b.Packed, b.Size, dst, f.options)
 }
 
-// Decode decodes block n into dst, which must have its size, and checks it. Behind an error dst has
-// anything.
+// Decode decodes block n into dst and verifies its check. The length of dst must be the size of the
+// block. After an error the content of dst is undefined.
 func (f *File) Decode(n int, dst []byte) error {
 	if int64(len(dst)) != f.blocks[n].Size {
-		panic("xz: dst is not of the size of the block")
+		panic("xz: dst does not have the size of the block")
 	}
 	p := f.pairs.Get().(*pair)
 	defer f.pairs.Put(p)
@@ -136,14 +137,14 @@ func (f *File) Decode(n int, dst []byte) error {
 	return p.blocks[0].fill(dst)
 }
 
-// Stream decodes blocks one after the other, with two of them in turns, which is faster than
-// one alone: those that next gives, until that gives false. It hands to emit what they give, in
-// parts, with the offset of each: those of one block in order, those of two in any order. The
-// part holds until emit returns. The check of a block comes after its last part. Its memory
-// is two dictionaries, with a quarter of that, or 2 MiB, more for each.
+// Stream decodes the blocks that next returns, until ok is false. It decodes two blocks in turns, which
+// is faster than one after the other. It passes the output to emit in parts, with their offsets: in
+// order within a block, but not between blocks. A part is valid until emit returns. A check is verified
+// after the last part of its block. Stream uses the memory of two dictionaries, plus a quarter or 2 MiB
+// for each.
 //
-// It stops at the first error, also one of emit. Several goroutines may call it with a
-// next that they share.
+// It stops at the first error, including errors of emit. Several goroutines can call Stream with a
+// shared next, if that is safe for concurrent use.
 func (f *File) Stream(next func() (n int, ok bool), emit func(offset int64, p []byte) error) error {
 	p := f.pairs.Get().(*pair)
 	defer f.pairs.Put(p)

@@ -2,21 +2,21 @@ package xz
 
 import "encoding/binary"
 
-// A filter undoes a filter in front of LZMA2 (section 5.3).
+// A filter reverses a filter that precedes LZMA2 (section 5.3).
 type filter interface {
-	// decode works on p in place, which goes on where the last call ended, and returns how many
-	// bytes of it are done. The others come again, with more behind them. At the end all are
+	// decode decodes p in place and returns how many bytes are done. p continues where the last call
+	// ended: bytes that are not done are passed again, with more data. At the end all bytes must be
 	// done.
 	decode(p []byte, end bool) int
 }
 
-// newFilter makes the filter that f describes.
+// newFilter returns the filter for these flags.
 func newFilter(f filterFlags) (filter, error) {
 	name := filterNames[f.id]
 	switch f.id {
 	case 0x03:
 		if len(f.props) != 1 {
-			return nil, unsupported("properties of filter %s of %d bytes, not 1", name, len(f.props))
+			return nil, unsupported("filter %s has %d bytes of properties, not 1", name, len(f.props))
 		}
 		return &delta{distance: int(f.props[0]) + 1}, nil
 	case 0x04:
@@ -26,12 +26,12 @@ func newFilter(f filterFlags) (filter, error) {
 		case 4:
 			return newX86(binary.LittleEndian.Uint32(f.props)), nil
 		}
-		return nil, unsupported("properties of filter %s of %d bytes, not 0 or 4", name, len(f.props))
+		return nil, unsupported("filter %s has %d bytes of properties, not 0 or 4", name, len(f.props))
 	}
 	return nil, unsupported("filter %s", name)
 }
 
-// delta adds to each byte the one distance before it (section 5.3.3).
+// delta adds to each byte the byte at a distance before it (section 5.3.3).
 type delta struct {
 	distance int
 	history  [256]byte
@@ -47,18 +47,18 @@ func (d *delta) decode(p []byte, _ bool) int {
 	return len(p)
 }
 
-// x86 makes targets of calls and jumps relative again (section 5.3.2). A call or a jump is 5
-// bytes, E8 or E9 and an address whose highest byte is 00 or FF.
+// x86 converts the absolute targets of calls and jumps to relative ones (section 5.3.2). A call or jump
+// has 5 bytes: E8 or E9, and an address whose highest byte is 00 or FF.
 type x86 struct {
-	pos  uint32 // of the next byte
-	mask uint32 // which of the last bytes looked like an instruction
-	prev uint32 // position of the last one that did
+	pos  uint32 // position of the next byte
+	mask uint32 // which of the last bytes look like an opcode
+	prev uint32 // position of the last such byte
 }
 
 func newX86(start uint32) *x86 { return &x86{pos: start, prev: 1<<32 - 5} }
 
-// x86Allowed and x86Bit are by mask: whether what looks like an instruction is one, behind what
-// looked like one, and which byte of the address that would be in.
+// x86Allowed and x86Bit are indexed by the mask of preceding bytes that look like opcodes. They say
+// whether an opcode is accepted, and which byte of the address the previous one would be in.
 var (
 	x86Allowed = [8]bool{true, true, true, false, true, false, false, false}
 	x86Bit     = [8]uint{0, 1, 2, 2, 3, 3, 3, 3}

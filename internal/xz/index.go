@@ -9,12 +9,12 @@ import (
 	"github.com/luksimg/luksimg/internal/lzma"
 )
 
-// An indexInput is what an index is read from: it counts and sums up the bytes.
+// An indexInput is the input of an index. It counts the bytes and computes their CRC32.
 type indexInput struct {
 	r   io.ByteReader
 	n   int64
 	crc uint32
-	buf []byte // is not in crc yet
+	buf []byte // bytes that crc does not include yet
 }
 
 func (x *indexInput) ReadByte() (byte, error) {
@@ -35,10 +35,9 @@ func (x *indexInput) sum() uint32 {
 	return x.crc
 }
 
-// readIndex reads an index (section 4) that begins at byte at of the file. It gives begin
-// how many records there are, and record each of them: the size of a block without its
-// padding, and the size of its output. It returns the size of the index. Of records it checks
-// that they and the sum of each size are possible.
+// readIndex reads an index (section 4) at byte at of the file and returns its size. It passes the
+// number of records to begin, and each record to record: the size of a block without padding, and the
+// size of its output. It checks that the sizes and their sums are possible.
 func readIndex(r io.ByteReader, at int64, begin func(records int64) error, record func(unpadded, size int64) error) (int64, error) {
 	x := &indexInput{r: r, buf: make([]byte, 0, 512)}
 	err := x.read(begin, record)
@@ -51,7 +50,7 @@ func (x *indexInput) read(begin func(int64) error, record func(unpadded, size in
 		return err
 	}
 	if first != 0 {
-		return corrupt("an index begins with %#02x", first)
+		return corrupt("the first byte of an index is %#02x, not 0", first)
 	}
 	n, err := readVLI(x, "the number of records in an index")
 	if err != nil {
@@ -71,11 +70,11 @@ func (x *indexInput) read(begin func(int64) error, record func(unpadded, size in
 			return err
 		}
 		if unpadded < minUnpadded || unpadded > maxUnpadded {
-			return corrupt("a block of %d bytes in an index", unpadded)
+			return corrupt("an index has a block of %d bytes", unpadded)
 		}
-		// A chunk takes this much at least.
+		// A chunk has at least this many bytes.
 		if size/lzma.MaxChunk > unpadded/lzma.MinChunk {
-			return corrupt("a block of %d bytes in an index, which can not give %d", unpadded, size)
+			return corrupt("an index has a block of %d bytes with an impossible output of %d bytes", unpadded, size)
 		}
 		if unpadded+pad(unpadded) > maxVLI-packed || size > maxVLI-unpacked {
 			return corrupt("sizes in an index add up to more than 2^63-1")
@@ -108,23 +107,23 @@ func (x *indexInput) read(begin func(int64) error, record func(unpadded, size in
 	return nil
 }
 
-// maxPadding is the limit of all stream padding of a file that is read by its index.
+// maxPadding limits the total stream padding of a file that is read by its index.
 const maxPadding = 64 << 20
 
-// A backReader reads the streams of a file from the last one to the first.
+// A backReader reads the streams of a file from the last to the first.
 type backReader struct {
 	r     io.ReaderAt
-	limit int // of streams and blocks
+	limit int // maximum number of streams and blocks
 	list  []indexed
 }
 
-// An indexed is a stream and its blocks in order, without the offsets of their output.
+// An indexed is a stream with its blocks in order, without the offsets of their output.
 type indexed struct {
 	check  check
 	blocks []Block
 }
 
-// streams reads all of them, in a file of size bytes.
+// streams reads all streams of a file of size bytes.
 func (x *backReader) streams(size int64) error {
 	var head [headerSize]byte
 	if err := x.read(head[:min(size, headerSize)], 0); err != nil {
@@ -134,7 +133,7 @@ func (x *backReader) streams(size int64) error {
 		return err
 	}
 	if size%4 != 0 {
-		return corrupt("%d bytes are not a multiple of 4: the file was cut off, or something follows it", size)
+		return corrupt("file size %d is not a multiple of 4: the file is truncated, or other data follows it", size)
 	}
 	padding := int64(0)
 	for end := size; end > 0; {
@@ -150,7 +149,7 @@ func (x *backReader) streams(size int64) error {
 	return nil
 }
 
-// read reads all of p. A file may be shorter than it was said to be.
+// read fills p. The file may be shorter than the given size.
 func (x *backReader) read(p []byte, at int64) error {
 	n, err := x.r.ReadAt(p, at)
 	if n == len(p) {
@@ -159,8 +158,8 @@ func (x *backReader) read(p []byte, at int64) error {
 	return early(err, "a part", at)
 }
 
-// padding returns how many zeros there are in front of end (section 2.2), where the footer of
-// a stream ends, which does not end with zero.
+// padding returns the number of zeros before end (section 2.2). The footer of a stream, which does not
+// end with a zero, precedes them.
 func (x *backReader) padding(end, limit int64) (int64, error) {
 	var room [4096]byte
 	zeros := int64(0)
@@ -182,13 +181,13 @@ func (x *backReader) padding(end, limit int64) (int64, error) {
 		}
 	}
 	if zeros%4 != 0 {
-		return 0, corrupt("%d bytes of stream padding in front of byte %d, not a multiple of 4", zeros, end)
+		return 0, corrupt("%d bytes of stream padding before byte %d, not a multiple of 4", zeros, end)
 	}
 	return zeros, nil
 }
 
-// stream reads the footer and the index of the stream that ends at end, and returns where it
-// begins.
+// stream reads the footer and the index of the stream that ends at end, and returns the start of the
+// stream.
 func (x *backReader) stream(end int64) (int64, error) {
 	if x.limit--; x.limit < 0 {
 		return 0, blocksLimit()
@@ -207,7 +206,7 @@ func (x *backReader) stream(end int64) (int64, error) {
 	}
 	at := foot - backward
 	if at < headerSize {
-		return 0, corrupt("an index of %d bytes in front of byte %d", backward, foot)
+		return 0, corrupt("invalid index size %d in the stream footer at byte %d", backward, foot)
 	}
 	blocks, packed, err := x.index(at, backward)
 	if err != nil {
@@ -215,7 +214,7 @@ func (x *backReader) stream(end int64) (int64, error) {
 	}
 	begin := at - packed - headerSize
 	if begin < 0 {
-		return 0, corrupt("%d bytes of blocks in front of byte %d, by the index", packed, at)
+		return 0, corrupt("the index at byte %d has %d bytes of blocks, more than precede it", at, packed)
 	}
 	if err := x.read(b[:], begin); err != nil {
 		return 0, err
@@ -225,7 +224,7 @@ func (x *backReader) stream(end int64) (int64, error) {
 		return 0, err
 	}
 	if head != c {
-		return 0, corrupt("flags in the header of the stream at byte %d are not those in its footer", begin)
+		return 0, corrupt("flags in the header of the stream at byte %d differ from those in its footer", begin)
 	}
 	for i := range blocks {
 		blocks[i].Start += begin + headerSize
@@ -234,12 +233,12 @@ func (x *backReader) stream(end int64) (int64, error) {
 	return begin, nil
 }
 
-// index reads the index of size bytes that begins at byte at. It returns its blocks, whose
-// starts are counted from the first of them, and how many bytes of the file they take.
+// index reads the index of size bytes at byte at. It returns the blocks, with starts relative to the
+// first one, and their total size in the file.
 func (x *backReader) index(at, size int64) (blocks []Block, packed int64, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(x.r, at, size), 32<<10)
 	n, err := readIndex(r, at, func(records int64) error {
-		// A record takes 2 bytes at least. More are not made room for.
+		// A record has at least 2 bytes. Do not allocate memory for more records than fit.
 		if records > size/2 {
 			return corrupt("%d records in the index at byte %d, which has %d bytes", records, at, size)
 		}
@@ -258,7 +257,7 @@ func (x *backReader) index(at, size int64) (blocks []Block, packed int64, err er
 		return nil, 0, err
 	}
 	if n != size {
-		return nil, 0, corrupt("the index at byte %d has %d bytes, and %d by the stream footer", at, n, size)
+		return nil, 0, corrupt("the index at byte %d has %d bytes, but %d according to the stream footer", at, n, size)
 	}
 	return blocks, packed, nil
 }

@@ -10,23 +10,21 @@ import (
 	"github.com/luksimg/luksimg/internal/lzma"
 )
 
-// A Reader reads a .xz file from its beginning to its end, without going back. It is for one
-// goroutine at a time.
+// A Reader reads a .xz file sequentially. It is not safe for concurrent use.
 type Reader struct {
 	in      *bufio.Reader
 	options Options
-	at      int64 // in the file: of the stream header, the block or the index that comes next
+	at      int64 // offset of the next stream header, block or index
 	check   check
-	inside  bool // a stream
-	busy    bool // with a block
+	inside  bool // within a stream
+	busy    bool // within a block
 	block   block
 	records records
-	part    []byte // was not read yet
+	part    []byte // output that was not read yet
 	err     error
 }
 
-// NewReader returns a Reader of r. It reads to the end of r, as what follows the .xz file is an
-// error.
+// NewReader returns a Reader of r. It reads to the end of r: data behind the .xz file is an error.
 func NewReader(r io.Reader, o Options) *Reader {
 	x := &Reader{in: bufio.NewReaderSize(r, inputSize), options: o}
 	x.block.dec = new(lzma.Decoder)
@@ -47,7 +45,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements [io.WriterTo]. It saves a copy.
+// WriteTo implements [io.WriterTo]. It avoids a copy of the data.
 func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	var total int64
 	for {
@@ -69,8 +67,8 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	return total, r.err
 }
 
-// next returns the next part of the output, which may be empty. The error is io.EOF at the end
-// of the file.
+// next returns the next part of the output, which can be empty. At the end of the file the error is
+// io.EOF.
 func (r *Reader) next() ([]byte, error) {
 	if r.busy {
 		return r.goOn()
@@ -90,7 +88,7 @@ func (r *Reader) next() ([]byte, error) {
 	return nil, r.block.start(r.in, first, r.at, r.check, -1, -1, nil, r.options)
 }
 
-// goOn goes on with a block.
+// goOn continues a block.
 func (r *Reader) goOn() ([]byte, error) {
 	part, err := r.block.take(r.block.dec.Next())
 	if err != io.EOF {
@@ -102,7 +100,7 @@ func (r *Reader) goOn() ([]byte, error) {
 	return part, r.records.add(n, r.block.got)
 }
 
-// begin reads a stream header, and padding in front of it, or ends at the end of the file.
+// begin reads padding and a stream header, or returns io.EOF at the end of the file.
 func (r *Reader) begin() error {
 	for r.at > 0 {
 		b, err := r.in.Peek(4)
@@ -115,7 +113,7 @@ func (r *Reader) begin() error {
 		if !zero(b) {
 			break
 		}
-		r.in.Discard(4) // they are there
+		r.in.Discard(4) // peeked before
 		r.at += 4
 	}
 	var b [headerSize]byte
@@ -137,7 +135,7 @@ func (r *Reader) end() error {
 	blocks := r.records.end()
 	n, err := readIndex(r.in, r.at, func(records int64) error {
 		if records != blocks.count {
-			return corrupt("%d records in the index at byte %d, and %d blocks in front of it", records, r.at, blocks.count)
+			return corrupt("%d records in the index at byte %d, but %d blocks before it", records, r.at, blocks.count)
 		}
 		return nil
 	}, r.records.add)
@@ -145,7 +143,7 @@ func (r *Reader) end() error {
 		return err
 	}
 	if r.records.end() != blocks {
-		return corrupt("sizes in the index at byte %d are not those of the blocks", r.at)
+		return corrupt("sizes in the index at byte %d differ from those of the blocks", r.at)
 	}
 	r.at += n
 	var b [headerSize]byte
@@ -157,20 +155,20 @@ func (r *Reader) end() error {
 		return err
 	}
 	if c != r.check || backward != n {
-		return corrupt("the stream footer at byte %d is not of the stream and the index in front of it", r.at)
+		return corrupt("the stream footer at byte %d does not match its stream header and index", r.at)
 	}
 	r.at += headerSize
 	r.inside = false
 	return nil
 }
 
-// records sums up the sizes of blocks, for a comparison that takes no memory for each of them.
+// records hashes the sizes of blocks, so that a comparison needs no memory per block.
 type records struct {
 	hash  hash.Hash
 	count int64
 }
 
-// A recordsSum is what all records are compared by.
+// A recordsSum is compared instead of the records.
 type recordsSum struct {
 	count int64
 	hash  [sha256.Size]byte
@@ -190,7 +188,7 @@ func (r *records) add(unpadded, size int64) error {
 	return nil
 }
 
-// end returns the sum, and begins anew.
+// end returns the sum and resets r.
 func (r *records) end() (s recordsSum) {
 	s.count = r.count
 	r.hash.Sum(s.hash[:0])

@@ -16,7 +16,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestXZUtilsFiles goes through the files that XZ Utils tests its decoder with.
+// TestXZUtilsFiles reads the test files of the XZ Utils decoder.
 func TestXZUtilsFiles(t *testing.T) {
 	files, err := zip.OpenReader("testdata/xz-utils.zip")
 	if err != nil {
@@ -58,18 +58,18 @@ func TestXZUtilsFiles(t *testing.T) {
 		}
 	}
 	if len(files.File) != 71 {
-		t.Errorf("%d files", len(files.File))
+		t.Errorf("found %d files", len(files.File))
 	}
 }
 
-// parts are the parts of a file of one stream. Sums and paddings are added.
+// parts are the parts of a file with one stream. file adds checksums and paddings.
 type parts struct {
 	check  byte
-	header []byte // of the block, without size, padding and CRC32; nil: no block
+	header []byte // block header without size, padding and CRC32; nil: no block
 	data   []byte
-	sum    []byte // the check
-	index  []byte // without indicator, padding and CRC32
-	footer []byte // 6 bytes for size and flags; nil: right ones
+	sum    []byte // the block's check
+	index  []byte // index without indicator, padding and CRC32
+	footer []byte // 6 bytes for size and flags; nil: correct ones
 }
 
 func withCRC(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b)) }
@@ -96,15 +96,15 @@ func (p parts) file() []byte {
 	return append(append(z, footer...), footMagic...)
 }
 
-// simple is a file with the bytes "abc" in a block of 12 bytes header and 7 of data.
+// simple is a file with the bytes "abc" in a block with a header of 12 bytes and 7 bytes of data.
 func simple() parts {
 	return parts{header: []byte{0, 0x21, 1, 0}, data: []byte("\x01\x00\x02abc\x00"), index: []byte{1, 12 + 7, 3}}
 }
 
-// long is a number of variable length that is as big as there may be.
+// long is the longest variable-length integer.
 var long = []byte("\xff\xff\xff\xff\xff\xff\xff\xff\x7f")
 
-// refusals are files with one thing wrong, and what the error tells.
+// refusals are files with one error, and a part of the expected message.
 var refusals = []struct {
 	name string
 	edit func(p *parts)
@@ -121,12 +121,12 @@ var refusals = []struct {
 	{"ARM", func(p *parts) { p.header = []byte{1, 7, 0, 0x21, 1, 0} }, "filter ARM"},
 	{"LZMA2 first", func(p *parts) { p.header = []byte{1, 0x21, 1, 0, 0x21, 1, 0} }, "place"},
 	{"delta last", func(p *parts) { p.header = []byte{0, 3, 1, 0} }, "place"},
-	{"delta without", func(p *parts) { p.header = []byte{1, 3, 0, 0x21, 1, 0} }, "delta of 0 bytes"},
-	{"x86 start", func(p *parts) { p.header = []byte{1, 4, 1, 0, 0x21, 1, 0} }, "x86 of 1 bytes"},
-	{"LZMA2 properties", func(p *parts) { p.header = []byte{0, 0x21, 2, 0, 0} }, "LZMA2 of 2 bytes"},
+	{"delta without", func(p *parts) { p.header = []byte{1, 3, 0, 0x21, 1, 0} }, "delta has 0 bytes"},
+	{"x86 start", func(p *parts) { p.header = []byte{1, 4, 1, 0, 0x21, 1, 0} }, "x86 has 1 bytes"},
+	{"LZMA2 properties", func(p *parts) { p.header = []byte{0, 0x21, 2, 0, 0} }, "LZMA2 has 2 bytes"},
 	{"dictionary", func(p *parts) { p.header[3] = 41 }, "code 41"},
-	{"filter too long", func(p *parts) { p.header[2] = 9 }, "does not fit"},
-	{"long VLI", func(p *parts) { p.header = append([]byte{0x40, 0x80, 0}, p.header[1:]...) }, "longer than it needs"},
+	{"filter too long", func(p *parts) { p.header[2] = 9 }, "exceed its size"},
+	{"long VLI", func(p *parts) { p.header = append([]byte{0x40, 0x80, 0}, p.header[1:]...) }, "non-minimal"},
 	{"longer VLI", func(p *parts) { p.header = append(append([]byte{0x40, 0x80}, long...), p.header[1:]...) }, ""},
 	{"block padding", func(p *parts) { p.data = append(p.data, 1) }, "padding of the block"},
 	{"sum", func(p *parts) { p.check, p.sum, p.index[1] = 1, []byte{1, 2, 3, 4}, 12+7+4 }, "CRC32 of the block"},
@@ -145,23 +145,23 @@ var refusals = []struct {
 	{"record size", func(p *parts) { p.index[1] = 20 }, "sizes"},
 	{"record output", func(p *parts) { p.index[2] = 4 }, "sizes"},
 	{"record too small", func(p *parts) { p.index[1] = 4 }, "a block of 4 bytes"},
-	{"record ratio", func(p *parts) { p.index = append([]byte{1, 19}, long...) }, "can not give"},
+	{"record ratio", func(p *parts) { p.index = append([]byte{1, 19}, long...) }, "impossible output"},
 	{"record too big", func(p *parts) { p.index = append(append([]byte{1}, long...), 3) }, "a block of 9223372036854775807"},
-	{"long record", func(p *parts) { p.index = []byte{1, 19, 0x83, 0} }, "longer than it needs"},
+	{"long record", func(p *parts) { p.index = []byte{1, 19, 0x83, 0} }, "non-minimal"},
 	{"index padding", func(p *parts) { p.index = append(p.index, 1) }, ""},
 	{"footer flags", func(p *parts) { p.footer = []byte{1, 0, 0, 0, 0, 1} }, ""},
 	{"backward size", func(p *parts) { p.footer = []byte{2, 0, 0, 0, 0, 0} }, ""},
 	{"big backward size", func(p *parts) { p.footer = []byte{255, 255, 255, 255, 0, 0} }, ""},
 }
 
-// TestRefusals has each reader and xz refuse files with one thing wrong.
+// TestRefusals checks that each reader and xz reject files with one error.
 func TestRefusals(t *testing.T) {
 	need.Program(t, "xz")
 	if got, err := readBlocks(simple().file(), Options{}); err != nil || string(got) != "abc" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	if !xzTakes(t, simple().file()) {
-		t.Fatal("xz refuses the file that nothing is wrong with")
+		t.Fatal("xz rejects the valid file")
 	}
 	for _, r := range refusals {
 		p := simple()
@@ -174,12 +174,12 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 		if r.name != "ARM" && xzTakes(t, z) {
-			t.Errorf("xz takes %s", r.name)
+			t.Errorf("xz accepts %s", r.name)
 		}
 	}
 }
 
-// xzTakes reports whether xz takes z for a valid file.
+// xzTakes reports whether xz accepts z.
 func xzTakes(t testing.TB, z []byte) bool {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "a.xz")
@@ -193,7 +193,7 @@ func xzTakes(t testing.TB, z []byte) bool {
 	return err == nil
 }
 
-// TestStreams reads several streams, with padding.
+// TestStreams reads several streams with padding.
 func TestStreams(t *testing.T) {
 	all := texts()
 	a, b := compress(t, all["lines"], "--block-size=50000"), compress(t, all["skewed"], "--check=sha256")
@@ -218,7 +218,7 @@ func TestStreams(t *testing.T) {
 			}
 		}
 		if xzTakes(t, z) {
-			t.Errorf("xz takes %s", name)
+			t.Errorf("xz accepts %s", name)
 		}
 	}
 	f, err := Open(bytes.NewReader(join(a, b)), int64(len(a)+len(b)), Options{})
@@ -230,16 +230,16 @@ func TestStreams(t *testing.T) {
 	}
 	for i, b := range f.Blocks() {
 		if f.Find(b.Offset) != i || f.Find(b.Offset+b.Size-1) != i {
-			t.Errorf("block %d is not found: %d, %d", i, f.Find(b.Offset), f.Find(b.Offset+b.Size-1))
+			t.Errorf("Find does not return block %d: %d, %d", i, f.Find(b.Offset), f.Find(b.Offset+b.Size-1))
 		}
 	}
 	if f.Find(f.Size()) != len(f.Blocks()) {
-		t.Error("a block at the end is found")
+		t.Error("Find returns a block at the end")
 	}
 }
 
-// TestCutOff cuts a file off at each byte, and flips a bit of each byte: never is anything wrong
-// taken for right.
+// TestCutOff truncates a file at each byte, and flips a bit of each byte. No reader may accept wrong
+// data.
 func TestCutOff(t *testing.T) {
 	z := compress(t, texts()["lines"][:400], "--block-size=150")
 	for i := range z {
@@ -256,7 +256,7 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestOthers refuses other formats by name.
+// TestOthers checks that the errors name other formats.
 func TestOthers(t *testing.T) {
 	for name, z := range map[string][]byte{".lzma": compress(t, []byte("abc"), "--format=lzma"), "lzip": []byte("LZIP\x01\x0cabcdefghijklmnopq")} {
 		for way, read := range readers {
@@ -267,7 +267,7 @@ func TestOthers(t *testing.T) {
 	}
 }
 
-// TestLimits has the limits of a dictionary and of blocks hold.
+// TestLimits checks the limits of dictionaries and of blocks.
 func TestLimits(t *testing.T) {
 	text := texts()["lines"]
 	z := compress(t, text, "--lzma2=preset=0,dict=128MiB", "--block-size=100000")
@@ -282,7 +282,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %v", way, err)
 		}
 	}
-	// Blocks that are shorter than their dictionaries take no more.
+	// Blocks that are shorter than their dictionaries need no more memory than their size.
 	if got, err := readStream(z, Options{MaxDict: 100_000}); err != nil || !bytes.Equal(got, text) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
@@ -297,7 +297,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestEmit stops at an error of emit.
+// TestEmit checks that Stream stops at an error of emit.
 func TestEmit(t *testing.T) {
 	z := compress(t, texts()["lines"], "--block-size=50000")
 	f, err := Open(bytes.NewReader(z), int64(len(z)), Options{})
@@ -309,14 +309,13 @@ func TestEmit(t *testing.T) {
 	if err := f.Stream(counter(f), func(int64, []byte) error { calls++; return mine }); err != mine || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
 	}
-	// And what was begun then is forgotten.
+	// A later call must not see the blocks of the failed one.
 	if got, err := readStream(z, Options{}); err != nil || !bytes.Equal(got, texts()["lines"]) {
 		t.Error(err)
 	}
 }
 
-// FuzzFile has all readers say the same of a file that is made of parts, and xz too, where it is
-// there.
+// FuzzFile checks that all readers, and xz if installed, agree about a file that is made of parts.
 func FuzzFile(f *testing.F) {
 	add := func(p parts) { f.Add(p.check, p.header, p.data, p.sum, p.index, p.footer) }
 	add(simple())
@@ -335,7 +334,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// agree has all readers, and xz if there is one, say the same of z.
+// agree checks that all readers, and xz if requested, agree about z.
 func agree(t *testing.T, z []byte, xz bool) {
 	want, first := readStream(z, Options{})
 	if first != nil && !errors.Is(first, ErrCorrupt) && !errors.Is(first, ErrUnsupported) && !errors.Is(first, ErrLimit) {
@@ -352,12 +351,12 @@ func agree(t *testing.T, z []byte, xz bool) {
 	}
 	if xz && !errors.Is(first, ErrLimit) && !errors.Is(first, ErrUnsupported) {
 		if xzTakes(t, z) != (first == nil) {
-			t.Fatalf("stream: %v, but not xz", first)
+			t.Fatalf("stream: %v, but xz disagrees", first)
 		}
 	}
 }
 
-// FuzzBytes is FuzzFile for any bytes.
+// FuzzBytes is like FuzzFile for arbitrary bytes.
 func FuzzBytes(f *testing.F) {
 	f.Add(simple().file())
 	f.Add(append(simple().file(), make([]byte, 4)...))

@@ -1,9 +1,9 @@
-// Package xz reads .xz files: [Open] one that can be read at any place by its index, to decode
-// blocks in any order and at the same time, or as a stream by [NewReader]. It takes what
-// `xz -t` takes and refuses what that refuses, with two exceptions that it refuses by name:
-// checks that it can not verify, and filters other than LZMA2, delta and x86.
+// Package xz reads .xz files. [Open] gives random access through the index, and decodes blocks in any
+// order and concurrently. [NewReader] reads a file as a stream. The package accepts and rejects the
+// same files as `xz -t`, with two exceptions, which are [ErrUnsupported]: checks that it cannot verify,
+// and filters other than LZMA2, delta and x86.
 //
-// Numbers of sections are those of "The .xz File Format", version 1.2.1.
+// Section numbers refer to "The .xz File Format", version 1.2.1.
 package xz
 
 import (
@@ -12,27 +12,26 @@ import (
 )
 
 var (
-	// ErrCorrupt means that the file is not a valid .xz file, or that it ends too early.
+	// ErrCorrupt means that the file is not a valid .xz file or ends too early.
 	ErrCorrupt = errors.New("corrupt xz data")
 
-	// ErrUnsupported means that the file asks for what this package does not do.
+	// ErrUnsupported means that the file needs a feature that this package lacks.
 	ErrUnsupported = errors.New("unsupported xz data")
 
-	// ErrLimit means that the file asks for more memory than the options grant.
+	// ErrLimit means that the file needs more memory than the options allow.
 	ErrLimit = errors.New("xz data over the limit")
 )
 
-// DefaultMaxDict is the limit of a dictionary where the options have none: that of `xz -9`.
+// DefaultMaxDict is the default limit of a dictionary in bytes: that of `xz -9`.
 const DefaultMaxDict = 64 << 20
 
-// DefaultMaxBlocks is the limit of blocks and streams where the options have none. It takes
-// 32 MB to list so many.
+// DefaultMaxBlocks is the default limit of blocks and streams. A list of that many takes 32 MB.
 const DefaultMaxBlocks = 1 << 20
 
-// Options are the limits of what a file may ask for. The zero value has the defaults.
+// Options limit the memory that a file can require. Zero fields mean the defaults.
 type Options struct {
-	MaxDict   uint32 // bytes of a dictionary, or of a block that is shorter than its dictionary
-	MaxBlocks int    // of a file that is read by its index
+	MaxDict   uint32 // maximum bytes of a dictionary, or of a block shorter than its dictionary
+	MaxBlocks int    // maximum blocks and streams of a file read by its index
 }
 
 func (o Options) maxDict() int64 {
@@ -49,7 +48,7 @@ func (o Options) maxBlocks() int {
 	return o.MaxBlocks
 }
 
-// corrupt makes an ErrCorrupt that says what is wrong.
+// corrupt returns an ErrCorrupt with a description.
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)
 }
@@ -58,13 +57,13 @@ func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrUnsupported}, args...)...)
 }
 
-// atBlock says in which block there is an error.
+// atBlock adds the offset of a block to an error.
 func atBlock(err error, at int64) error { return fmt.Errorf("%w, in the block at byte %d", err, at) }
 
 func dictLimit(at, need int64, o Options) error {
-	return fmt.Errorf("%w: the block at byte %d takes a dictionary of %d bytes, and %d are granted", ErrLimit, at, need, o.maxDict())
+	return fmt.Errorf("%w: the block at byte %d needs a dictionary of %d bytes, more than the limit of %d", ErrLimit, at, need, o.maxDict())
 }
 
 func blocksLimit() error {
-	return fmt.Errorf("%w: more blocks and streams than are granted", ErrLimit)
+	return fmt.Errorf("%w: too many blocks and streams", ErrLimit)
 }

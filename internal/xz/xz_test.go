@@ -14,8 +14,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// texts are inputs of many kinds: what compresses well, badly and not at all, and what looks
-// like code.
+// texts returns inputs that compress well, badly and not at all, and one like machine code.
 func texts() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	random := make([]byte, 100_000)
@@ -57,7 +56,7 @@ func compress(t testing.TB, text []byte, args ...string) []byte {
 	return out
 }
 
-// readers decode a file in each way that there is.
+// readers decode a file in all available ways.
 var readers = map[string]func(z []byte, o Options) ([]byte, error){
 	"read":    func(z []byte, o Options) ([]byte, error) { return io.ReadAll(NewReader(bytes.NewReader(z), o)) },
 	"writeTo": readWriteTo, "decode": readBlocks, "stream": readStream,
@@ -107,7 +106,7 @@ func readStream(z []byte, o Options) ([]byte, error) {
 	return out, err
 }
 
-// counter gives the numbers of all blocks.
+// counter returns a function that returns the numbers of all blocks.
 func counter(f *File) func() (int, bool) {
 	var n atomic.Int64
 	return func() (int, bool) {
@@ -116,7 +115,7 @@ func counter(f *File) func() (int, bool) {
 	}
 }
 
-// checkAll has all readers read z.
+// checkAll decodes z with all readers.
 func checkAll(t *testing.T, name string, z, want []byte, o Options) {
 	t.Helper()
 	for way, read := range readers {

@@ -2,47 +2,47 @@ package zstd
 
 import "encoding/binary"
 
-// A kind is what an action does.
+// A kind is the kind of an action.
 type kind uint8
 
 const (
-	begin    kind = iota // a frame
-	stored               // literals as they are
-	repeated             // one literal, many times
-	composed             // sequences
-	end                  // of a frame
+	begin    kind = iota // begin a frame
+	stored               // copy literals
+	repeated             // repeat one literal
+	composed             // execute sequences
+	end                  // end a frame
 )
 
-// slack is how many bytes behind what is copied from or to may be read or written.
+// slack is how many bytes may be read or written behind the source or destination of a copy.
 const slack = 64
 
-// An action is a block that was parsed, or the beginning or the end of a frame.
+// An action is a parsed block, or the beginning or the end of a frame.
 type action struct {
 	kind   kind
-	off    int64  // in the input
-	header Header // of begin
-	size   int    // of what the block gives
-	sum    uint32 // of end, if there is one
-	lits   []byte // with slack behind them, for composed
+	off    int64  // offset in the input
+	header Header // for begin
+	size   int    // size of the block's output
+	sum    uint32 // for end, if the frame has a checksum
+	lits   []byte // followed by slack, for composed
 	seqs   []sequence
 }
 
-// A batch is what the parser hands over at once.
+// A batch is a list of actions that the parser passes on at once.
 type batch struct {
 	actions []action
-	size    int // of what they give
+	size    int // size of their output
 	lits    []byte
 	seqs    []sequence
-	err     error // behind them
+	err     error // error after the last action
 }
 
-// batchSize and batchActions are where a batch ends.
+// These are the sizes at which a batch is full.
 const (
 	batchSize    = 512 << 10
 	batchActions = 64
 )
 
-// leastLiterals is how much room for literals is made at least. Tests set it.
+// leastLiterals is the minimum size of a buffer for literals. Tests set it.
 var leastLiterals = batchSize / 4
 
 func (b *batch) reset() {
@@ -51,18 +51,18 @@ func (b *batch) reset() {
 
 func (b *batch) full() bool { return b.size >= batchSize || len(b.actions) >= batchActions }
 
-// literals returns room for n literals, and slack.
+// literals returns space for n literals and slack.
 func (b *batch) literals(n int, alloc func(int) []byte) []byte {
 	at := len(b.lits)
 	if cap(b.lits)-at < n+slack {
-		// What was given away is not moved.
+		// Slices returned before stay where they are.
 		b.lits, at = alloc(max(n+slack, 2*cap(b.lits), leastLiterals))[:0], 0
 	}
 	b.lits = b.lits[:at+n+slack]
 	return b.lits[at : at+n+slack]
 }
 
-// sequences returns room for n.
+// sequences returns space for n sequences.
 func (b *batch) sequences(n int) []sequence {
 	at := len(b.seqs)
 	if cap(b.seqs)-at < n {
@@ -76,9 +76,9 @@ func (b *batch) sequences(n int) []sequence {
 type parser struct {
 	in     input
 	alloc  func(n int) []byte
-	window int64 // the largest one
+	window int64 // maximum window
 	frame  Header
-	inside bool // of a frame
+	inside bool // within a frame
 	huff   huffman
 	counts counts
 	lit    coder
@@ -91,7 +91,7 @@ func (p *parser) init() {
 	p.lit.code, p.offset.code, p.match.code = litLenCode, offsetCode, matchLenCode
 }
 
-// compressed parses a compressed block (3.1.1.3), which is buf[at:].
+// compressed parses the compressed block buf[at:] (3.1.1.3).
 func (p *parser) compressed(b *batch, a *action, buf []byte, at int) error {
 	lits, at, err := p.literals(b, buf, at)
 	if err != nil {
@@ -106,7 +106,7 @@ func (p *parser) compressed(b *batch, a *action, buf []byte, at int) error {
 	a.seqs, a.size = seqs, n
 	if len(seqs) > 0 {
 		if p.seqs.literals > uint64(n) {
-			return problem("the sequences use more literals than there are (3.1.1.4)")
+			return problem("the sequences use more literals than the block has (3.1.1.4)")
 		}
 		a.size += int(min(p.seqs.match, 2*MaxBlock))
 	}
@@ -116,10 +116,10 @@ func (p *parser) compressed(b *batch, a *action, buf []byte, at int) error {
 	return nil
 }
 
-var errLong = problem("a block is longer than it may be (3.1.1.2.4)")
+var errLong = problem("a block is longer than the maximum (3.1.1.2.4)")
 var errShort = problem("a block ends too early (3.1.1.3)")
 
-// literals decodes the section of literals (3.1.1.3.1), and returns where it ends.
+// literals decodes the literals section (3.1.1.3.1), and returns its end.
 func (p *parser) literals(b *batch, buf []byte, at int) ([]byte, int, error) {
 	var head [8]byte
 	copy(head[:], buf[at:])
@@ -145,7 +145,7 @@ func (p *parser) literals(b *batch, buf []byte, at int) ([]byte, int, error) {
 		size, packed = int(v>>4&(1<<width-1)), int(v>>4>>width&(1<<width-1))
 	}
 	if size > p.frame.block() {
-		return nil, 0, problem("a block has more literals than it may be long (3.1.1.3.1)")
+		return nil, 0, problem("a block has more literals than the maximum block size (3.1.1.3.1)")
 	}
 	if packed > len(buf)-at-header {
 		return nil, 0, errShort
@@ -166,7 +166,7 @@ func (p *parser) literals(b *batch, buf []byte, at int) ([]byte, int, error) {
 			}
 		}
 		if !p.huff.ready {
-			return nil, 0, problem("a Huffman table is to be used again, and there is none (3.1.1.3.1)")
+			return nil, 0, problem("a block reuses a Huffman table, but the frame has none (3.1.1.3.1)")
 		}
 		if err := p.huff.decode(dst, size, buf[:end], at, four); err != nil {
 			return nil, 0, err
@@ -175,7 +175,7 @@ func (p *parser) literals(b *batch, buf []byte, at int) ([]byte, int, error) {
 	return dst, end, nil
 }
 
-// fill sets all of dst.
+// fill sets all bytes of dst to v.
 func fill(dst []byte, v byte) {
 	if len(dst) == 0 || v == 0 {
 		clear(dst)
@@ -187,7 +187,7 @@ func fill(dst []byte, v byte) {
 	}
 }
 
-// sequences decodes the section of sequences (3.1.1.3.2), which ends where buf does.
+// sequences decodes the sequences section (3.1.1.3.2), which ends at the end of buf.
 func (p *parser) sequences(b *batch, buf []byte, at int) ([]sequence, error) {
 	src := buf[at:]
 	if len(src) == 0 {
@@ -197,7 +197,7 @@ func (p *parser) sequences(b *batch, buf []byte, at int) ([]sequence, error) {
 	switch {
 	case n == 0:
 		if len(src) > 1 {
-			return nil, problem("a block goes on behind its end (3.1.1.3.2.1)")
+			return nil, problem("a block has data after its end (3.1.1.3.2.1)")
 		}
 		return nil, nil
 	case n == 255 && len(src) >= 3:
@@ -210,10 +210,10 @@ func (p *parser) sequences(b *batch, buf []byte, at int) ([]sequence, error) {
 		n, header = (n-128)<<8+int(src[1]), 2
 	}
 	if n == 0 {
-		return nil, problem("no sequences, but not as they are told (3.1.1.3.2.1)")
+		return nil, problem("a count of no sequences has an invalid encoding (3.1.1.3.2.1)")
 	}
 	if n*minMatch > p.frame.block() {
-		return nil, problem("a block has more sequences than it may be long (3.1.1.3.2.1)")
+		return nil, problem("a block has more sequences than fit into the maximum block size (3.1.1.3.2.1)")
 	}
 	if len(src) <= header {
 		return nil, errShort

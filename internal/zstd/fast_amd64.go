@@ -6,11 +6,11 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go -C _asm run .
 
-// useAssembly is whether the CPU has what the assembly takes. Tests set it.
+// useAssembly is true if the CPU has the instructions that the assembly needs. Tests change it.
 var useAssembly = cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasSSSE3
 
-// repeats has by distance the places of 16 bytes that repeat so many, and wholes how many of
-// them are whole repetitions.
+// repeats holds, by distance, the source positions of 16 bytes that repeat that many. wholes holds how
+// many of the 16 bytes are complete repetitions.
 var repeats, wholes = func() (r [step][step]uint8, w [step]uint8) {
 	for d := 1; d < step; d++ {
 		for i := range step {
@@ -21,7 +21,7 @@ var repeats, wholes = func() (r [step][step]uint8, w [step]uint8) {
 	return
 }()
 
-// The assembly reads these.
+// The assembly uses these variables.
 var _, _ = &repeats, &wholes
 
 func (l *lanes) run(bottom int) {

@@ -2,7 +2,7 @@
 
 package zstd
 
-// useAssembly: there is none.
+// useAssembly is false: this build has no assembly.
 var useAssembly = false
 
 func (l *lanes) run(bottom int) { l.runGeneric(bottom) }

@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	maxFSELog  = 9 // the greatest of all tables
+	maxFSELog  = 9 // maximum accuracy log of all tables
 	maxSymbols = 256
-	errCounts  = problem("the probabilities of a table are wrong (4.1.1)")
+	errCounts  = problem("invalid probabilities of an FSE table (4.1.1)")
 )
 
-// A cell is an entry of a decoding table of FSE (4.1), as the assembly wants it: how many bits to add to the
-// value in byte 0, how many bits to add to the next state in byte 1, the next state in the 16 bits behind it, and
-// the value in the upper 32 bits.
+// A cell is an entry of an FSE decoding table (4.1), in the layout that the assembly needs. Byte 0 is
+// the number of bits to add to the value, and byte 1 the number of bits to add to the next state. The
+// next state is in the 16 bits behind them, and the value in the upper 32 bits.
 type cell uint64
 
 func (c cell) extra() uint { return uint(c & 63) }
@@ -21,16 +21,17 @@ func (c cell) bits() uint  { return uint(c >> 8 & 63) }
 func (c cell) next() uint  { return uint(c >> 16 & 0xffff) }
 func (c cell) value() uint { return uint(c >> 32) }
 
-// counts are the probabilities of symbols, of 1<<log in all; -1 is less than one.
+// counts holds the probabilities of symbols, which add up to 1<<log. A probability of -1 is "less than
+// 1".
 type counts struct {
 	norm [maxSymbols]int16
-	n    int // symbols
+	n    int // number of symbols
 	log  uint
 }
 
-// read reads a table description from the start of src (4.1.1), and returns how many bytes it has.
+// read reads a table description from the start of src (4.1.1), and returns its length in bytes.
 func (c *counts) read(src []byte, maxLog uint, symbols int) (int, error) {
-	// What is behind the end is zero.
+	// Bytes behind the end read as zeros.
 	peek := func(pos uint) uint {
 		var b [8]byte
 		if i := int(pos >> 3); i < len(src) {
@@ -40,7 +41,7 @@ func (c *counts) read(src []byte, maxLog uint, symbols int) (int, error) {
 	}
 	pos := uint(4)
 	if c.log = peek(0)&15 + 5; c.log > maxLog {
-		return 0, problem("the accuracy of a table is too great (4.1.1)")
+		return 0, problem("the accuracy of an FSE table is too high (4.1.1)")
 	}
 	c.n = 0
 	remaining, threshold, width := 1<<c.log+1, 1<<c.log, c.log+1
@@ -63,7 +64,7 @@ func (c *counts) read(src []byte, maxLog uint, symbols int) (int, error) {
 		remaining -= max(count, -count)
 		c.norm[c.n] = int16(count)
 		c.n++
-		for count == 0 { // how many more are 0
+		for count == 0 { // read how many more are 0
 			repeat := int(peek(pos) & 3)
 			pos += 2
 			if c.n+repeat > symbols {
@@ -80,7 +81,7 @@ func (c *counts) read(src []byte, maxLog uint, symbols int) (int, error) {
 			threshold >>= 1
 		}
 		if pos > uint(8*len(src)) {
-			return 0, problem("the description of a table is cut off (4.1.1)")
+			return 0, problem("the description of an FSE table is truncated (4.1.1)")
 		}
 	}
 	if remaining != 1 {
@@ -89,14 +90,15 @@ func (c *counts) read(src []byte, maxLog uint, symbols int) (int, error) {
 	return int(pos+7) / 8, nil
 }
 
-// A table decodes the symbols of FSE. Index is the state, of log bits.
+// A table decodes FSE symbols. Its index is the state, which has log bits.
 type table struct {
 	cells [1 << maxFSELog]cell
 	log   uint
-	ready bool // it was built, and may be used again
+	ready bool // was built and can be reused
 }
 
-// build makes the table of the probabilities (4.1.1). The values of the symbols are in base and extra.
+// build builds the table for the probabilities (4.1.1). base and extra define the values of the
+// symbols.
 func (t *table) build(c *counts, base []uint32, extra []uint8) error {
 	t.ready = false
 	size := 1 << c.log
@@ -134,29 +136,29 @@ func (t *table) build(c *counts, base []uint32, extra []uint8) error {
 	return nil
 }
 
-// one makes a table of one symbol.
+// one makes a table with a single symbol.
 func (t *table) one(base uint32, extra uint8) {
 	t.cells[0] = cell(extra) | cell(base)<<32
 	t.log, t.ready = 0, true
 }
 
-// A backward is a bit stream that is read from its end (4.1). What it takes of the bytes in front of its start
-// counts as an overrun; there must be [before] of them.
+// A backward is a bit stream that is read from its end (4.1). Reading past its start counts as an
+// overrun. There must be [before] readable bytes before the start.
 type backward struct {
 	buf   []byte
 	start int
-	pos   int // of the 8 bytes in v
+	pos   int // position of the 8 bytes in v
 	v     uint64
-	used  uint // bits of v, from the top
+	used  uint // used bits of v, from the top
 }
 
-// before is how many bytes have to be in front of a bit stream.
+// before is the number of readable bytes that must precede a bit stream.
 const before = 32
 
-// init starts at the end of buf[start:], where a 1 bit marks it.
+// init starts at the end of buf[start:], which a 1 bit marks.
 func (b *backward) init(buf []byte, start int) error {
 	if len(buf) <= start || buf[len(buf)-1] == 0 {
-		return problem("a bit stream has no end (4.1)")
+		return problem("a bit stream has no end marker (4.1)")
 	}
 	b.buf, b.start, b.pos = buf, start, len(buf)-8
 	b.v = binary.LittleEndian.Uint64(buf[b.pos:])
@@ -164,7 +166,7 @@ func (b *backward) init(buf []byte, start int) error {
 	return nil
 }
 
-// get reads up to 32 bits. Before each 57 bits comes a fill.
+// get reads up to 32 bits. At most 57 bits can be read between two calls of fill.
 func (b *backward) get(n uint) uint {
 	v := uint(b.v << (b.used & 63) >> 1 >> ((63 - n) & 63))
 	b.used += n
@@ -177,5 +179,5 @@ func (b *backward) fill() {
 	b.v = binary.LittleEndian.Uint64(b.buf[b.pos:])
 }
 
-// left returns how many bits are left; less than none after an overrun.
+// left returns the number of remaining bits. It is negative after an overrun.
 func (b *backward) left() int { return (b.pos-b.start)*8 + 64 - int(b.used) }

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guards are what is mapped, to be given back.
+// guards are the mappings to unmap.
 type guards [][]byte
 
-// alloc returns n bytes between two pages that must not be touched. They end where the second one begins, or begin
-// where the first one ends.
+// alloc returns n bytes between two inaccessible pages. The bytes end at the second page, or begin
+// after the first one.
 func (g *guards) alloc(t *testing.T, n int, atEnd bool) []byte {
 	page := os.Getpagesize()
 	size := (n + page - 1) / page * page
@@ -43,8 +43,8 @@ func (g *guards) free() {
 	*g = nil
 }
 
-// TestGuarded decodes what is right and what is not, where memory ends behind, and before, all buffers: of input,
-// literals and output, which are read and written in wide steps.
+// TestGuarded decodes valid and invalid data with inaccessible pages around all buffers of input,
+// literals and output. It checks that wide loads and stores stay within them.
 func TestGuarded(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	defer func(was int) { alloc, leastLiterals = nil, was }(leastLiterals)
@@ -80,7 +80,8 @@ func TestGuarded(t *testing.T) {
 	}
 }
 
-// TestGuardedWindow has the window end at each place in turn: frames of a size that the buffer is made for.
+// TestGuardedWindow decodes frames of many sizes, for which the buffer is allocated, so that the window
+// ends at each position.
 func TestGuardedWindow(t *testing.T) {
 	defer func(was int) { alloc, leastLiterals = nil, was }(leastLiterals)
 	leastLiterals = 0

@@ -2,26 +2,28 @@ package zstd
 
 import "encoding/binary"
 
-// MaxHeader is the length of the longest frame header in bytes, with the magic number.
+// MaxHeader is the maximum length of a frame header in bytes, including the magic number.
 const MaxHeader = 4 + 14
 
-// A Header is what the header of a frame says (3.1.1.1).
+// A Header holds the fields of a frame header (3.1.1.1).
 type Header struct {
-	Len        int64  // of the header with the magic number, in bytes
-	Size       int64  // of what is in the frame, in bytes; -1 if it does not say so
-	Window     int64  // how far back a match may be, in bytes
-	Dictionary uint32 // number of the dictionary, zero for none
+	Len        int64  // length of the header in bytes, including the magic number
+	Size       int64  // size of the content in bytes, or -1 if not given
+	Window     int64  // maximum distance of a match in bytes
+	Dictionary uint32 // ID of the dictionary, or zero
 	Checksum   bool   // a checksum follows the last block
 }
 
-// maxSize is the longest frame: what is longer is taken for that, as no input is.
+// maxSize is the maximum size of a frame. Larger values are reduced to it, because no input is that
+// long.
 const maxSize = 1 << 62
 
-// ReadHeader reads the header of a frame from the first bytes of it, of which there are [MaxHeader] unless the
-// input ends before. The magic number was looked at. An error matches [ErrCorrupt]; its offset is that in b.
+// ReadHeader parses a frame header at the start of b, which has [MaxHeader] bytes unless the input is
+// shorter. The caller has checked the magic number. An error matches [ErrCorrupt]; its offset is
+// relative to b.
 func ReadHeader(b []byte) (Header, error) {
 	le := binary.LittleEndian
-	cut := &CorruptError{0, "the header of a frame is cut off"}
+	cut := &CorruptError{0, "the frame header is truncated"}
 	if len(b) < 5 {
 		return Header{}, cut
 	}
@@ -67,5 +69,5 @@ func ReadHeader(b []byte) (Header, error) {
 	return h, nil
 }
 
-// block returns the length that a block of the frame has at most, packed and unpacked (3.1.1.2.4).
+// block returns the maximum length of a block of the frame, compressed and decompressed (3.1.1.2.4).
 func (h Header) block() int { return int(min(h.Window, MaxBlock)) }

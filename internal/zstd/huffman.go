@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	huffBits    = 11 // no code of literals is longer (4.2.1)
+	huffBits    = 11 // maximum length of a literal's code (4.2.1)
 	weightsLog  = 6
-	errWeights  = problem("the weights of a Huffman table are wrong (4.2.1)")
-	errLiterals = problem("the literals do not end where their stream does (4.2.2)")
+	errWeights  = problem("invalid weights of a Huffman table (4.2.1)")
+	errLiterals = problem("the literals do not end at the end of their stream (4.2.2)")
 )
 
-// A huffman decodes literals. Index are the next [huffBits] bits; an entry has the length of the code in its low
-// byte, and the literal above.
+// A huffman decodes literals. Its index is the next [huffBits] bits. An entry has the length of the
+// code in its low byte, and the literal above it.
 type huffman struct {
 	entries [1 << huffBits]uint16
 	ready   bool
@@ -23,7 +23,7 @@ type huffman struct {
 	table   table
 }
 
-// noExtra are the values of a table whose symbols are themselves.
+// noExtra is for tables whose symbols are their own values.
 var (
 	noExtra [maxSymbols]uint8
 	itself  = func() (b [maxSymbols]uint32) {
@@ -34,7 +34,7 @@ var (
 	}()
 )
 
-// read reads the description of a table at buf[at:] (4.2.1), and returns where it ends.
+// read reads the description of a table at buf[at:] (4.2.1), and returns its end.
 func (h *huffman) read(buf []byte, at int) (int, error) {
 	h.ready = false
 	if at >= len(buf) {
@@ -43,7 +43,7 @@ func (h *huffman) read(buf []byte, at int) (int, error) {
 	n := int(buf[at])
 	at++
 	var symbols int
-	if n >= 128 { // each has four bits
+	if n >= 128 { // uncompressed, four bits each
 		symbols = n - 127
 		if n = (symbols + 1) / 2; n > len(buf)-at {
 			return 0, errWeights
@@ -63,7 +63,7 @@ func (h *huffman) read(buf []byte, at int) (int, error) {
 	return at + n, h.build(symbols)
 }
 
-// readFSE reads weights that are compressed themselves, by two states in turns (4.2.1.2).
+// readFSE reads FSE-compressed weights with two alternating states (4.2.1.2).
 func (h *huffman) readFSE(buf []byte, at int) (int, error) {
 	n, err := h.counts.read(buf[at:], weightsLog, huffBits+2)
 	if err != nil {
@@ -83,7 +83,7 @@ func (h *huffman) readFSE(buf []byte, at int) (int, error) {
 	if b.left() < 0 {
 		return 0, errWeights
 	}
-	for n := range maxSymbols - 2 { // one weight is left out, and two may follow the last bit
+	for n := range maxSymbols - 2 { // one weight is omitted, and two can follow the last bit
 		c := h.table.cells[states[n&1]]
 		h.weights[n] = uint8(c.value())
 		b.fill()
@@ -96,8 +96,8 @@ func (h *huffman) readFSE(buf []byte, at int) (int, error) {
 	return 0, errWeights
 }
 
-// build makes the table of the weights of all symbols but the last one, whose weight makes the sum a power of
-// two (4.2.1.1).
+// build builds the table from the weights of all symbols except the last one. The last weight makes the
+// sum a power of two (4.2.1.1).
 func (h *huffman) build(symbols int) error {
 	var ranks [huffBits + 2]int
 	sum := 0
@@ -122,7 +122,7 @@ func (h *huffman) build(symbols int) error {
 	if ranks[1] < 2 || ranks[1]&1 != 0 {
 		return errWeights
 	}
-	// The longest codes come first. All are as long as the index.
+	// The longest codes come first. They have the length of the index.
 	var starts [huffBits + 2]int
 	for w, at := 1, 0; w <= log; w++ {
 		starts[w] = at
@@ -144,27 +144,28 @@ func (h *huffman) build(symbols int) error {
 	return nil
 }
 
-// A lane is one stream of literals. Its bits are at the top of v, with a 1 behind those that are there.
+// A lane is one stream of literals. Its bits are at the top of v, followed by a 1.
 type lane struct {
 	v   uint64
-	pos int // of the 8 bytes that v was filled from
+	pos int // position of the 8 bytes that v was filled from
 }
 
-// lanes decode four streams at a time. The assembly knows this.
+// lanes decode four streams at once. The assembly depends on its fields.
 type lanes struct {
 	lane [4]lane
-	src  []byte // from before in front of the first stream on
-	dst  []byte // of all, with slack behind it
-	out  int    // how much of each lane is decoded
+	src  []byte // begins before bytes ahead of the first stream
+	dst  []byte // output of all lanes, followed by slack
+	out  int    // decoded literals of each lane
 	segment,
-	rounds int // a round decodes five literals of each
+	rounds int // a round decodes five literals of each lane
 	h *huffman
 }
 
-// literalRound is how many literals a lane decodes before its bits are filled: five codes have 55 bits.
+// literalRound is the number of literals that a lane decodes between refills: five codes have at most
+// 55 bits.
 const literalRound = 5
 
-// start begins with the stream buf[from:].
+// start begins the stream buf[from:].
 func (l *lane) start(buf []byte, from int) error {
 	var b backward
 	if err := b.init(buf, from); err != nil {
@@ -197,8 +198,8 @@ func (h *huffman) finish(l *lane, src []byte, from int, dst []byte) error {
 	return nil
 }
 
-// decode decodes n literals of one stream, or of four (4.2.2), which are buf[at:], to dst, which has slack behind
-// them.
+// decode decodes n literals from one stream or four (4.2.2) in buf[at:] to dst, which is followed by
+// slack.
 func (h *huffman) decode(dst []byte, n int, buf []byte, at int, four bool) error {
 	if !four {
 		var l lane
@@ -238,8 +239,8 @@ func (h *huffman) decode(dst []byte, n int, buf []byte, at int, four bool) error
 	return nil
 }
 
-// runGeneric goes on until the rounds are over, or one of the lanes is at bottom. Then its stream is near its end,
-// or corrupt.
+// runGeneric decodes until all rounds are done, or until a lane reaches bottom. Then its stream is near
+// its end, or corrupt.
 func (l *lanes) runGeneric(bottom int) {
 	h, src := l.h, l.src
 	a, b, c, d := l.lane[0], l.lane[1], l.lane[2], l.lane[3]

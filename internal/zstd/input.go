@@ -6,15 +6,15 @@ import (
 
 const inputSize = 512 << 10
 
-// An input reads ahead of what is parsed. What is wanted lies in one piece, with room in front of it and behind it
-// that may be read, but means nothing.
+// An input reads ahead of the parser. The bytes that it returns are contiguous. Before and after them
+// are bytes that may be read but have no meaning.
 type input struct {
 	r    io.Reader
-	buf  []byte // before bytes, what was read, and as many again
-	pos  int    // of what was not taken yet
+	buf  []byte // before bytes, then the data, then before bytes
+	pos  int    // position of the first unused byte
 	end  int
-	off  int64 // of pos in the input
-	last error // of r
+	off  int64 // offset of pos in the input
+	last error // error of r
 }
 
 func (in *input) init(r io.Reader, alloc func(n int) []byte) {
@@ -24,8 +24,8 @@ func (in *input) init(r io.Reader, alloc func(n int) []byte) {
 	in.r, in.pos, in.end, in.off, in.last = r, before, before, 0, nil
 }
 
-// peek returns the next n bytes, which are no more than [MaxBlock], or fewer where the input ends: then the error
-// is that of the reader.
+// peek returns the next n bytes, where n is at most [MaxBlock]. If the input ends first, it returns
+// fewer, and the error of the reader.
 func (in *input) peek(n int) ([]byte, error) {
 	for empty := 0; in.end-in.pos < n && in.last == nil; {
 		if in.pos > before && in.pos+n > len(in.buf)-before {
@@ -47,13 +47,13 @@ func (in *input) peek(n int) ([]byte, error) {
 	return in.buf[in.pos : in.pos+n], nil
 }
 
-// skip takes n bytes, which a peek has returned.
+// skip skips n bytes that peek has returned.
 func (in *input) skip(n int) {
 	in.pos += n
 	in.off += int64(n)
 }
 
-// discard takes n bytes, or as many as there are: then the error is that of the reader.
+// discard skips n bytes. If the input ends first, it returns the error of the reader.
 func (in *input) discard(n int64) error {
 	for n > 0 {
 		b, err := in.peek(int(min(n, MaxBlock)))

@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// batch fills b. Its error is what follows the last action; at the end of the input, between two frames, io.EOF.
+// batch fills b. The error of b is what follows the last action. It is io.EOF if the input ends between
+// two frames.
 func (p *parser) batch(b *batch) {
 	b.reset()
 	for b.err == nil && !b.full() {
@@ -22,7 +23,7 @@ func (p *parser) batch(b *batch) {
 	}
 }
 
-// take returns n bytes, which the frame must have.
+// take returns the next n bytes, which the frame must have.
 func (p *parser) take(n int) ([]byte, error) {
 	b, err := p.in.peek(n)
 	if len(b) < n {
@@ -32,7 +33,7 @@ func (p *parser) take(n int) ([]byte, error) {
 	return b, nil
 }
 
-// early is the error where a frame ends too early.
+// early returns the error for a frame that ends too early.
 func (p *parser) early(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -40,7 +41,7 @@ func (p *parser) early(err error) error {
 	return err
 }
 
-// start goes on between two frames.
+// start parses the input between two frames.
 func (p *parser) start(b *batch) error {
 	off := p.in.off
 	head, err := p.in.peek(MaxHeader)
@@ -57,7 +58,7 @@ func (p *parser) start(b *batch) error {
 		}
 		return p.early(p.in.discard(8 + int64(binary.LittleEndian.Uint32(head[4:]))))
 	case magic != Magic:
-		return problem("no frame begins here (3.1)")
+		return problem("no magic number of a frame (3.1)")
 	}
 	h, err := ReadHeader(head)
 	var bad *CorruptError
@@ -69,7 +70,7 @@ func (p *parser) start(b *batch) error {
 	case h.Dictionary != 0:
 		return ErrDictionary
 	case h.Window > p.window:
-		return fmt.Errorf("%w: %d bytes, and %d are allowed", ErrWindow, h.Window, p.window)
+		return fmt.Errorf("%w: %d bytes, more than the limit of %d", ErrWindow, h.Window, p.window)
 	}
 	p.in.skip(int(h.Len))
 	p.frame, p.inside, p.huff.ready = h, true, false
@@ -78,7 +79,7 @@ func (p *parser) start(b *batch) error {
 	return nil
 }
 
-// block goes on with a block (3.1.1.2), and with the end of the frame after the last one.
+// block parses a block (3.1.1.2), and after the last one the end of the frame.
 func (p *parser) block(b *batch) error {
 	a := action{off: p.in.off}
 	head, err := p.take(BlockHeader)
@@ -117,7 +118,7 @@ func (p *parser) block(b *batch) error {
 			return err
 		}
 	default:
-		return problem("a block of a reserved type (3.1.1.2.2)")
+		return problem("a block has the reserved type (3.1.1.2.2)")
 	}
 	b.actions = append(b.actions, a)
 	b.size += a.size

@@ -5,35 +5,35 @@ import (
 	"sync"
 )
 
-// Options say how a [Reader] works.
+// Options control a [Reader].
 type Options struct {
-	// MaxWindow is the largest window that a frame may ask for, in bytes, up to 2 GiB.
+	// MaxWindow is the largest window that a frame can require, in bytes, up to 2 GiB.
 	MaxWindow int64
 
-	// Ahead has a goroutine parse what follows while a Read executes what was parsed. It reads the input.
+	// Ahead makes a goroutine read and parse the input while Read executes parsed blocks.
 	Ahead bool
 
-	alloc func(n int) []byte // of tests
+	alloc func(n int) []byte // for tests
 }
 
-// A Reader decompresses frames that follow each other. It is for one goroutine at a time.
+// A Reader decompresses consecutive frames. It is not safe for concurrent use.
 type Reader struct {
 	ahead  bool
 	parser parser
 	window window
 	batch  *batch
-	next   int // of its actions
+	next   int // index of the next action
 	err    error
 
-	full, free chan *batch // with ahead
+	full, free chan *batch // used with Options.Ahead
 	stop       chan struct{}
 	wg         sync.WaitGroup
 }
 
-// batches is how many of them there are where one goroutine parses and another one executes.
+// batches is the number of batches if one goroutine parses and another one executes.
 const batches = 4
 
-// NewReader returns a Reader of r. Close must be called.
+// NewReader returns a Reader of r. The caller must call Close.
 func NewReader(r io.Reader, o Options) *Reader {
 	if o.alloc == nil {
 		o.alloc = func(n int) []byte { return make([]byte, n) }
@@ -45,7 +45,7 @@ func NewReader(r io.Reader, o Options) *Reader {
 	return d
 }
 
-// Reset begins anew with another input.
+// Reset restarts the reader with another input.
 func (r *Reader) Reset(in io.Reader) {
 	r.Close()
 	r.parser.in.init(in, r.parser.alloc)
@@ -73,7 +73,7 @@ func (r *Reader) parse() {
 		case b := <-r.free:
 			r.parser.batch(b)
 			last := b.err != nil
-			r.full <- b // there is room for all
+			r.full <- b // the channel has space for all batches
 			if last {
 				return
 			}
@@ -83,8 +83,8 @@ func (r *Reader) parse() {
 	}
 }
 
-// Read implements [io.Reader]. What it gives is right only when io.EOF follows at the end: then all checksums were
-// right. Errors of the format match [ErrCorrupt], [ErrWindow], [ErrDictionary] or [io.ErrUnexpectedEOF]; others are
+// Read implements [io.Reader]. The data is verified only when Read returns io.EOF, after all checksums.
+// Format errors match [ErrCorrupt], [ErrWindow], [ErrDictionary] or [io.ErrUnexpectedEOF]; others are
 // those of the input.
 func (r *Reader) Read(p []byte) (int, error) {
 	w := &r.window
@@ -124,7 +124,7 @@ func (r *Reader) step() error {
 	return located(r.window.do(a), a.off)
 }
 
-// Close ends the reader. It waits for a read of the input that is under way.
+// Close closes the reader. It waits for a pending read of the input.
 func (r *Reader) Close() error {
 	if r.stop != nil {
 		close(r.stop)

@@ -1,6 +1,6 @@
 package zstd
 
-// Symbols of lengths of literals, offsets and lengths of matches (3.1.1.3.2.1.1).
+// The symbols are literal lengths, offsets and match lengths (3.1.1.3.2.1.1).
 const (
 	litLens, maxLitLog     = 36, 9
 	offsets, maxOffsetLog  = 32, 8
@@ -8,7 +8,7 @@ const (
 	minMatch               = 3
 )
 
-// A code is one of the three kinds of symbols: what they mean, and the table where none is given (3.1.1.3.2.2).
+// A code is one of the three kinds of symbols: their meaning and the default table (3.1.1.3.2.2).
 type code struct {
 	base    []uint32
 	extra   []uint8
@@ -17,19 +17,19 @@ type code struct {
 	normal  table
 }
 
-var litLenCode = newCode("of lengths of literals", 0, []uint8{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, maxLitLog, 6,
+var litLenCode = newCode("of literal lengths", 0, []uint8{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, maxLitLog, 6,
 	[]int16{4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1})
 
-var matchLenCode = newCode("of lengths of matches", minMatch, []uint8{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, maxMatchLog, 6,
+var matchLenCode = newCode("of match lengths", minMatch, []uint8{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, maxMatchLog, 6,
 	[]int16{1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1})
 
-// offsetCode gives a number from which one of the last offsets, or a new one, is told: see window.offset.
+// offsetCode decodes a number that selects a recent or a new offset; see composition.offset.
 var offsetCode = newCode("of offsets", 1, []uint8{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}, maxOffsetLog, 5,
 	[]int16{1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1})
 
-// newCode returns a code: each value is the last one and what the extra bits of that can add.
+// newCode returns a code. Each value is the previous one plus the range of its extra bits.
 func newCode(name string, first uint32, extra []uint8, log, normal uint, norm []int16) *code {
-	c := &code{extra: extra, log: log, problem: problem("the table " + name + " is wrong (3.1.1.3.2.1)")}
+	c := &code{extra: extra, log: log, problem: problem("invalid table " + name + " (3.1.1.3.2.1)")}
 	for _, n := range extra {
 		c.base = append(c.base, first)
 		first += 1 << n
@@ -37,19 +37,19 @@ func newCode(name string, first uint32, extra []uint8, log, normal uint, norm []
 	p := counts{n: len(norm), log: normal}
 	copy(p.norm[:], norm)
 	if err := c.normal.build(&p, c.base, c.extra); err != nil {
-		panic(err) // of what is above
+		panic(err) // the default table is invalid
 	}
 	return c
 }
 
-// A coder has the table of a code that is in use.
+// A coder holds the current table of a code.
 type coder struct {
 	*code
-	now *table // the normal one, own, or nil
+	now *table // the default table, &own, or nil
 	own table
 }
 
-// read takes the table that mode says (3.1.1.3.2.1), and returns how much of src it has.
+// read selects or reads the table for mode (3.1.1.3.2.1), and returns how many bytes of src it used.
 func (c *coder) read(mode byte, src []byte, p *counts) (int, error) {
 	switch mode {
 	case 0:
@@ -75,30 +75,30 @@ func (c *coder) read(mode byte, src []byte, p *counts) (int, error) {
 		return n, nil
 	}
 	if c.now == nil {
-		return 0, problem("a table is to be used again, and there is none (3.1.1.3.2.1)")
+		return 0, problem("a block reuses a sequence table, but the frame has none (3.1.1.3.2.1)")
 	}
 	return 0, nil
 }
 
-// A sequence is what is to be copied: literals, and then a match (3.1.1.3.2). The assembly knows this.
+// A sequence says what to copy: literals, then a match (3.1.1.3.2). The assembly depends on its fields.
 type sequence struct {
 	literals, match uint32 // lengths
-	offset          uint32 // as it is coded
+	offset          uint32 // as encoded
 }
 
-// sequences decode those of a block. The assembly knows this.
+// sequences decodes the sequences of a block. The assembly depends on its fields.
 type sequences struct {
 	bits                 backward
 	litLen, offset, mLen *table
 	l, o, m              cell
 	dst                  []sequence
-	n                    int    // of dst, decoded
+	n                    int    // number of decoded sequences in dst
 	literals, match      uint64 // sums of the lengths
 }
 
-var errSequences = problem("the sequences do not end where their bits do (3.1.1.3.2)")
+var errSequences = problem("the sequences do not end at the end of their bit stream (3.1.1.3.2)")
 
-// decode decodes as many sequences as there are in dst.
+// decode decodes len(dst) sequences.
 func (s *sequences) decode(buf []byte, at int) error {
 	if err := s.bits.init(buf, at); err != nil {
 		return err
@@ -114,7 +114,8 @@ func (s *sequences) decode(buf []byte, at int) error {
 	return nil
 }
 
-// runGeneric decodes the sequences, until the bits are over. After the last one no state changes.
+// runGeneric decodes sequences until the bits are used up. The last sequence does not update the
+// states.
 func (s *sequences) runGeneric() {
 	b := s.bits
 	l, o, m := s.l, s.o, s.m
@@ -123,7 +124,7 @@ func (s *sequences) runGeneric() {
 		b.fill()
 		offset := o.value() + b.get(o.extra())
 		if l.extra()+m.extra()+o.extra() > 30 {
-			b.fill() // 26 bits are for the states
+			b.fill() // the states need 26 bits
 		}
 		match := m.value() + b.get(m.extra())
 		lits := l.value() + b.get(l.extra())

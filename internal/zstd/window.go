@@ -2,30 +2,32 @@ package zstd
 
 import "encoding/binary"
 
-// A window executes actions. What it gives stays in it for later matches.
+// A window executes actions. It keeps their output for later matches.
 type window struct {
 	alloc func(n int) []byte
-	buf   []byte // with slack at its end
-	read  int    // what is given, and not yet taken, is buf[read:write]
+	buf   []byte // ends with slack
+	read  int    // buf[read:write] is the output that was not read yet
 	write int
-	first int // the first byte that a match may have
+	first int // the first byte that a match can refer to
 
 	frame  Header
-	given  int64     // of the frame
-	recent [3]uint32 // offsets (3.1.1.5)
+	given  int64     // output of the frame so far, in bytes
+	recent [3]uint32 // recent offsets (3.1.1.5)
 	sum    xxh64
 }
 
-// spare is how much of the buffer is more than the window of the frame: so often what is in the window is moved.
+// spare is the size of the buffer beyond the window of the frame. It determines how often the window is
+// moved.
 func spare(window int64) int64 { return min(max(4*window, 1<<20), 24<<20) }
 
-// A buffer is as long as a frame asks for only when the frame gives as much as that: these are its lengths before.
+// A buffer grows to the size that a frame requires only as the output does. These are its first two
+// sizes.
 const (
 	firstBuffer  = 1 << 20
 	secondBuffer = 8 << 20
 )
 
-// do executes an action. Everything that was given before is taken.
+// do executes an action. All previous output must have been read.
 func (w *window) do(a *action) error {
 	switch a.kind {
 	case begin:
@@ -35,15 +37,15 @@ func (w *window) do(a *action) error {
 		return nil
 	case end:
 		if w.frame.Size >= 0 && w.given != w.frame.Size {
-			return problem("a frame is not as long as it says (3.1.1.1.4)")
+			return problem("the content is shorter than the size in the frame header (3.1.1.1.4)")
 		}
 		if w.frame.Checksum && uint32(w.sum.digest()) != a.sum {
-			return problem("a frame does not fit its checksum (3.1.1)")
+			return problem("the checksum of a frame is wrong (3.1.1)")
 		}
 		return nil
 	}
 	if w.given += int64(a.size); w.frame.Size >= 0 && w.given > w.frame.Size {
-		return problem("a frame is longer than it says (3.1.1.1.4)")
+		return problem("the content is longer than the size in the frame header (3.1.1.1.4)")
 	}
 	w.room(a.size)
 	dst := w.buf[w.write : w.write+a.size]
@@ -64,7 +66,7 @@ func (w *window) do(a *action) error {
 	return nil
 }
 
-// room makes room for n bytes and slack behind write.
+// room makes space for n bytes and slack after write.
 func (w *window) room(n int) {
 	if w.write+n+slack <= len(w.buf) {
 		return
@@ -88,22 +90,23 @@ func (w *window) room(n int) {
 	w.read, w.write, w.first = keep, keep, 0
 }
 
-// A composition is what compose works on. The assembly knows this.
+// A composition is the state of compose. The assembly depends on its fields.
 type composition struct {
 	seqs   []sequence
-	lits   []byte // with slack behind them
-	buf    []byte // with slack behind what is made
-	at     int    // in buf, where the next byte goes
-	lit    int    // in lits, the next literal
-	first  int    // the first byte of buf that a match may have
-	window uint   // no offset is greater
+	lits   []byte // followed by slack
+	buf    []byte // the output is followed by slack
+	at     int    // next position in buf
+	lit    int    // next literal in lits
+	first  int    // the first byte of buf that a match can refer to
+	window uint   // maximum offset
 	recent [3]uint32
-	n      int // sequences that are done
+	n      int // number of executed sequences
 }
 
-var errOffset = problem("a match begins in front of the window (3.1.1.3.2.1.1)")
+var errOffset = problem("a match begins before the window (3.1.1.3.2.1.1)")
 
-// compose executes the sequences of a block (3.1.1.4). Their lengths were checked: only offsets may be wrong.
+// compose executes the sequences of a block (3.1.1.4). Their lengths were checked, so only offsets can
+// be invalid.
 func (w *window) compose(a *action) error {
 	lits := a.lits[:len(a.lits)-slack]
 	c := composition{seqs: a.seqs, lits: a.lits, buf: w.buf, at: w.write, first: w.first, window: uint(w.frame.Window), recent: w.recent}
@@ -116,7 +119,7 @@ func (w *window) compose(a *action) error {
 	return nil
 }
 
-// offset tells the offset that is coded as v (3.1.1.5).
+// offset returns the offset that v encodes (3.1.1.5).
 func (c *composition) offset(v, literals uint32) uint32 {
 	if v > 3 {
 		c.recent = [3]uint32{v - 3, c.recent[0], c.recent[1]}
@@ -136,10 +139,10 @@ func (c *composition) offset(v, literals uint32) uint32 {
 	return c.recent[0]
 }
 
-// step is how many bytes are copied at once.
+// step is the number of bytes copied at once.
 const step = 16
 
-// runGeneric executes sequences, until one has a wrong offset.
+// runGeneric executes sequences until one has an invalid offset.
 func (c *composition) runGeneric() {
 	at, lit, buf, lits := c.at, c.lit, c.buf, c.lits
 	for i := range c.seqs {
@@ -169,10 +172,10 @@ func (c *composition) runGeneric() {
 	}
 }
 
-// repeat copies a match of n bytes at a distance of less than step, and up to 8 bytes more.
+// repeat copies a match of n bytes at a distance below step. It can write up to 8 bytes more.
 func repeat(buf []byte, at, dist, n int) {
 	if dist < 8 {
-		// The first 8 bytes, and then from a distance that is a multiple, and 8 or more.
+		// Copy the first 8 bytes, then continue with a multiple of the distance that is at least 8.
 		for i := range min(8, n) {
 			buf[at+i] = buf[at+i-dist]
 		}

@@ -14,12 +14,12 @@ const (
 	stripe        = 32
 )
 
-// An xxh64 is the hash of frames, XXH64 with a seed of 0 (3.1.1).
+// An xxh64 computes the checksum of frames, XXH64 with a seed of 0 (3.1.1).
 type xxh64 struct {
 	v    [4]uint64
 	n    uint64
 	part [stripe]byte
-	used int // of part
+	used int // used bytes of part
 }
 
 func (x *xxh64) reset() {
@@ -41,7 +41,7 @@ func (x *xxh64) write(p []byte) {
 	x.used = copy(x.part[:], p[whole:])
 }
 
-// stripesGeneric takes whole stripes.
+// stripesGeneric processes complete stripes.
 func (x *xxh64) stripesGeneric(p []byte) {
 	a, b, c, d := x.v[0], x.v[1], x.v[2], x.v[3]
 	for ; len(p) >= stripe; p = p[stripe:] {

@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// texts are inputs of many kinds: what compresses well, badly and not at all, near and far.
+// texts returns inputs that compress well, badly and not at all, with near and far matches.
 var texts = sync.OnceValue(func() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	random := make([]byte, 300_000)
@@ -57,7 +57,7 @@ func compress(t testing.TB, text []byte, args ...string) []byte {
 	return out
 }
 
-// program runs the program zstd, which may fail.
+// program runs the program zstd and returns its output and error.
 func program(t testing.TB, stdin []byte, args ...string) ([]byte, error) {
 	t.Helper()
 	need.Program(t, "zstd")
@@ -66,10 +66,10 @@ func program(t testing.TB, stdin []byte, args ...string) ([]byte, error) {
 	return c.Output()
 }
 
-// alloc, if it is not nil, is where the readers of decode have their memory from.
+// alloc, if not nil, allocates the buffers of the readers in decode.
 var alloc func(n int) []byte
 
-// paths runs f with and without the assembly.
+// paths runs f with the assembly, if available, and without it.
 func paths(f func(path string)) {
 	defer func(was bool) { useAssembly = was }(useAssembly)
 	if useAssembly {
@@ -81,14 +81,14 @@ func paths(f func(path string)) {
 
 const testWindow = 128 << 20
 
-// decode reads all of z.
+// decode decodes all of z.
 func decode(z []byte, ahead bool) ([]byte, error) {
 	r := NewReader(bytes.NewReader(z), Options{MaxWindow: testWindow, Ahead: ahead, alloc: alloc})
 	defer r.Close()
 	return io.ReadAll(r)
 }
 
-// reference decodes z by the package of klauspost.
+// reference decodes z with the klauspost package.
 func reference(t testing.TB, z []byte) ([]byte, error) {
 	t.Helper()
 	d, err := zstd.NewReader(bytes.NewReader(z), zstd.WithDecoderMaxWindow(testWindow), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
@@ -99,10 +99,10 @@ func reference(t testing.TB, z []byte) ([]byte, error) {
 	return io.ReadAll(d)
 }
 
-// level tells whether options are a level alone.
+// level reports whether the options are only a level.
 func level(args []string) bool { return len(args) == 1 && !strings.HasPrefix(args[0], "--") }
 
-// TestProgram decodes what the program zstd makes at its levels.
+// TestProgram decodes the output of the program zstd at all levels.
 func TestProgram(t *testing.T) {
 	options := [][]string{{"--no-check"}, {"-T0", "-3"}, {"--long", "-5"}, {"--ultra", "-22"}, {"--fast=5"}, {"--stream-size=-"}}
 	for level := 1; level <= 19 && !testing.Short(); level++ {
@@ -128,14 +128,14 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// TestFrames reads frames that follow each other, some of them to be skipped, and what is cut off anywhere.
+// TestFrames reads consecutive frames, including skippable ones, and truncates them at each byte.
 func TestFrames(t *testing.T) {
 	e, err := zstd.NewWriter(nil, zstd.WithWindowSize(64<<10))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var z, text []byte
-	whole := map[int]int{0: 0} // where frames end, and how much was given
+	whole := map[int]int{0: 0} // output size by the end of each frame
 	for _, name := range []string{"short", "empty", "lines", "one", "periods"} {
 		z = append(z, 0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3)
 		whole[len(z)] = len(text)
@@ -153,12 +153,13 @@ func TestFrames(t *testing.T) {
 		case ok && (err != nil || !bytes.Equal(got, text[:at])):
 			t.Errorf("%d bytes: %d bytes, %v", n, len(got), err)
 		case !ok && err != io.ErrUnexpectedEOF || !bytes.HasPrefix(text, got):
-			t.Errorf("%d bytes, cut off: %d bytes, %v", n, len(got), err)
+			t.Errorf("%d bytes, truncated: %d bytes, %v", n, len(got), err)
 		}
 	}
 }
 
-// TestCorrupt changes bytes: what the program, or the reference, refuses is refused, and what is taken is the same.
+// TestCorrupt changes bytes. The Reader must reject what the program or the reference rejects, and
+// otherwise return the same data.
 func TestCorrupt(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	taken := 0
@@ -170,7 +171,7 @@ func TestCorrupt(t *testing.T) {
 				bad := bytes.Clone(z)
 				at := rnd.IntN(len(bad))
 				if n%2 == 0 {
-					at = rnd.IntN(min(len(bad), 150)) // where the tables are
+					at = rnd.IntN(min(len(bad), 150)) // near the tables
 				}
 				bad[at] ^= 1 << rnd.UintN(8)
 				want, judge := reference(t, bad)
@@ -183,11 +184,11 @@ func TestCorrupt(t *testing.T) {
 					got, err := decode(bad, n%3 == 0)
 					switch {
 					case err == nil && judge != nil:
-						t.Errorf("%s, %v, %s, byte %d: taken, and %v", name, args, path, at, judge)
+						t.Errorf("%s, %v, %s, byte %d: accepted, but the reference returned %v", name, args, path, at, judge)
 					case err == nil && !bytes.Equal(got, want):
-						t.Errorf("%s, %v, %s, byte %d: another result", name, args, path, at)
+						t.Errorf("%s, %v, %s, byte %d: wrong data", name, args, path, at)
 					case err != nil && judge == nil:
-						t.Errorf("%s, %v, %s, byte %d: %v, and others take it", name, args, path, at, err)
+						t.Errorf("%s, %v, %s, byte %d: %v, but the reference accepts it", name, args, path, at, err)
 					case err == nil:
 						taken++
 					}
@@ -196,16 +197,16 @@ func TestCorrupt(t *testing.T) {
 		}
 	}
 	if taken == 0 {
-		t.Error("all were refused")
+		t.Error("the Reader rejected every change")
 	}
 }
 
-// frame is a frame without a checksum, of a window of 1 KiB, with the blocks.
+// frame makes a frame from blocks, with a window of 1 KiB and without a checksum.
 func frame(blocks ...[]byte) []byte {
 	return append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0}, bytes.Join(blocks, nil)...)
 }
 
-// block is a block of a type, the last one.
+// block makes a last block of a type.
 func block(kind, size int, content ...byte) []byte {
 	v := size<<3 | kind<<1 | 1
 	return append([]byte{byte(v), byte(v >> 8), byte(v >> 16)}, content...)
@@ -218,27 +219,27 @@ func TestRefuse(t *testing.T) {
 		want error
 		text string
 	}{
-		{"no frame", []byte("not zstd"), ErrCorrupt, "offset 0: no frame begins here"},
+		{"no frame", []byte("not zstd"), ErrCorrupt, "offset 0: no magic number of a frame"},
 		{"a bit that is reserved", []byte{0x28, 0xb5, 0x2f, 0xfd, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, ErrCorrupt, "offset 4: the reserved bit"},
 		{"a dictionary", []byte{0x28, 0xb5, 0x2f, 0xfd, 0x21, 1, 5, 1, 0, 0}, ErrDictionary, "dictionary"},
-		{"a window", []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0}, ErrWindow, "allowed"},
-		{"another type of blocks", frame(block(3, 0)), ErrCorrupt, "offset 6: a block of a reserved type"},
+		{"a window", []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 1, 0, 0}, ErrWindow, "more than the limit"},
+		{"another type of blocks", frame(block(3, 0)), ErrCorrupt, "offset 6: a block has the reserved type"},
 		{"a long block", frame(block(0, 2000, make([]byte, 2000)...)), ErrCorrupt, "offset 6: a block is longer"},
 		{"a long block of one byte", frame(block(1, 1025, 7)), ErrCorrupt, "a block is longer"},
 		{"an empty block", frame(block(2, 0)), ErrCorrupt, "ends too early"},
 		{"literals alone", frame(block(2, 2, 0, 0)), nil, ""},
-		{"something behind no sequences", frame(block(2, 3, 0, 0, 0)), ErrCorrupt, "goes on behind its end"},
-		{"literals that are too many", frame(block(2, 5, 1|1<<2|1025&15<<4, 1025>>4, 7, 0, 0)), ErrCorrupt, "more literals than it may be long"},
-		{"no table for literals", frame(block(2, 5, 3|10<<4, 0, 0, 0, 0)), ErrCorrupt, "Huffman table is to be used again"},
-		{"no table for sequences", frame(block(2, 6, 8, 'a', 1, 0xfc, 1, 1)), ErrCorrupt, "there is none"},
+		{"something behind no sequences", frame(block(2, 3, 0, 0, 0)), ErrCorrupt, "data after its end"},
+		{"literals that are too many", frame(block(2, 5, 1|1<<2|1025&15<<4, 1025>>4, 7, 0, 0)), ErrCorrupt, "more literals than the maximum"},
+		{"no table for literals", frame(block(2, 5, 3|10<<4, 0, 0, 0, 0)), ErrCorrupt, "reuses a Huffman table"},
+		{"no table for sequences", frame(block(2, 6, 8, 'a', 1, 0xfc, 1, 1)), ErrCorrupt, "the frame has none"},
 		{"reserved bits of sequences", frame(block(2, 6, 8, 'a', 1, 1, 1, 1)), ErrCorrupt, "reserved bits"},
 		{"many sequences", frame(block(2, 6, 8, 'a', 0xff, 0xff, 0xff, 0)), ErrCorrupt, "more sequences"},
 		{"no sequences, in two bytes", frame(block(2, 5, 8, 'a', 128, 0, 0)), ErrCorrupt, "no sequences"},
-		{"a match without anything", frame(block(2, 7, 0, 1, 0x54, 0, 0, 0, 1)), ErrCorrupt, "in front of the window"},
-		{"a symbol that is none", frame(block(2, 7, 0, 1, 0x54, 36, 0, 0, 1)), ErrCorrupt, "lengths of literals"},
+		{"a match without anything", frame(block(2, 7, 0, 1, 0x54, 0, 0, 0, 1)), ErrCorrupt, "before the window"},
+		{"a symbol that is none", frame(block(2, 7, 0, 1, 0x54, 36, 0, 0, 1)), ErrCorrupt, "of literal lengths"},
 		{"bits without an end", frame(block(2, 7, 8, 'a', 1, 0x54, 1, 0, 0)), ErrCorrupt, "no end"},
-		{"too short for what it says", []byte{0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 1, 0, 0}, ErrCorrupt, "not as long as it says"},
-		{"too long for what it says", append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x40, 0, 0, 0}, block(1, 300, 7)...), ErrCorrupt, "longer than it says"},
+		{"too short for what it says", []byte{0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 1, 0, 0}, ErrCorrupt, "content is shorter"},
+		{"too long for what it says", append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x40, 0, 0, 0}, block(1, 300, 7)...), ErrCorrupt, "content is longer"},
 		{"a checksum", append([]byte{0x28, 0xb5, 0x2f, 0xfd, 4, 0}, append(block(1, 3, 7), 1, 2, 3, 4)...), ErrCorrupt, "checksum"},
 	} {
 		paths(func(path string) {
@@ -248,12 +249,12 @@ func TestRefuse(t *testing.T) {
 			}
 		})
 		if _, err := reference(t, test.z); err == nil && test.want != nil {
-			t.Errorf("%s: the reference takes it", test.name)
+			t.Errorf("%s: the reference accepts it", test.name)
 		}
 	}
 }
 
-// TestHash compares checksums with those that the program makes, of all lengths.
+// TestHash compares checksums with those of the program, for all lengths.
 func TestHash(t *testing.T) {
 	text := texts()["random"]
 	for n := range 100 {

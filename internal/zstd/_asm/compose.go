@@ -1,6 +1,6 @@
 package main
 
-// compose does what composition.runGeneric does. There is no branch for where an offset comes from.
+// compose is the assembly of composition.runGeneric. It does not branch on the kind of offset.
 const compose = `// func composeSSSE3(c *composition)
 // Requires: SSSE3
 TEXT ·composeSSSE3(SB), NOSPLIT, $8-8

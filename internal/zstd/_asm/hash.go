@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// hash does what xxh64.stripesGeneric does: each of four lanes takes 8 bytes of a stripe.
+// hash is the assembly of xxh64.stripesGeneric. Each of four lanes processes 8 bytes of a stripe.
 func hash() string {
 	var b strings.Builder
 	b.WriteString(`// func stripesAMD64(v *[4]uint64, p *byte, n int)

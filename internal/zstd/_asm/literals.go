@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A lane is a stream of literals: registers for its bits and its place, where its literals go, and three registers
-// that another lane does not use in the same step.
+// A lane describes a stream of literals: registers for its bits, its position and its output, and three
+// scratch registers that another lane does not use in the same step.
 type lane struct {
 	index          int
 	bits, src, dst string
@@ -24,7 +24,7 @@ func (l lane) expand(s string, i int) string {
 	return strings.NewReplacer("$B", l.bits, "$SRC", l.src, "$DST", l.dst, "$T", l.tmp, "$H", l.high, "$N", fmt.Sprint(l.index), "$I", fmt.Sprint(i)).Replace(s)
 }
 
-// literals does what lanes.runGeneric does.
+// literals is the assembly of lanes.runGeneric.
 func literals() string {
 	var b strings.Builder
 	each := func(s string, i int) {

@@ -1,5 +1,5 @@
-// Command _asm writes the assembly of package zstd: the loops that decode literals and sequences, the
-// one that executes sequences, and the hash.
+// Command _asm generates the assembly of package zstd: the loops that decode literals and sequences,
+// the loop that executes sequences, and the hash.
 package main
 
 import (

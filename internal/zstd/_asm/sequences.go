@@ -2,7 +2,8 @@ package main
 
 import "strings"
 
-// A state is a cell of one of the three tables: its register, the low bytes of that, and the table.
+// A state is a cell of one of the three tables: its register, the low bytes of the register, and the
+// table.
 type state struct{ cell, low, high, table string }
 
 var (
@@ -15,8 +16,7 @@ func (s state) expand(text string) string {
 	return strings.NewReplacer("$CELL", s.cell, "$LOW", s.low, "$HIGH", s.high, "$TABLE", s.table).Replace(text)
 }
 
-// fill fills the bits in R8 from R9. Of CX, which is how many of them are left, the low 6 bits count: at least 56
-// bits are left.
+// fill refills the bits in R8 from R9 to at least 56. The low 6 bits of CX are the number of bits.
 const fill = `
 	MOVL CX, DI
 	NOTL DI
@@ -27,7 +27,7 @@ const fill = `
 	ORL  $56, CX
 `
 
-// value leaves the value of a cell, and of the bits that it takes, in DI.
+// value computes the value of a cell and its extra bits into DI.
 const value = `
 	MOVBLZX $LOW, BP
 	SUBL    BP, CX
@@ -38,7 +38,7 @@ const value = `
 	ADDL    BP, DI
 `
 
-// next goes on to the next state.
+// next moves to the next state.
 const next = `
 	MOVBLZX $HIGH, BP
 	SUBL    BP, CX
@@ -49,8 +49,8 @@ const next = `
 	MOVQ    ($TABLE)($CELL*8), $CELL
 `
 
-// sequences does what sequences.runGeneric does. It fills the bits where that is necessary: it has at least 56
-// of them after that, and 32 are enough for two lengths, and 26 for three states.
+// sequences is the assembly of sequences.runGeneric. It refills the bits only when necessary. A refill
+// leaves at least 56 bits. Two lengths need at most 32, and three states at most 26.
 func sequences() string {
 	return `// func sequencesBMI2(s *sequences)
 // Requires: BMI, BMI2
