@@ -4,7 +4,7 @@
 # make docs   manual pages from the command
 # make site   bin/site, a static site of the README and docs, with search
 # make fuzz   every fuzz target for a while: FUZZTIME=30s
-# make build  bin/luksimg
+# make build  bin/luksimg and bin/luksimg-sandbox
 # make pkcs11 bin/luksimg-pkcs11, for keys on PKCS#11 tokens, and its tests
 # make release-snapshot all files of a release in dist/
 
@@ -14,7 +14,7 @@ FUZZTIME ?= 30s
 .PHONY: build test setup check lint generated unit race cross arm64 platforms kernels interop pkcs11 cloud engines plugin packer docs site site-test demo bench fuzz release-snapshot release-test clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/luksimg ./cmd/luksimg
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/luksimg ./cmd/luksimg-sandbox
 
 # One after the other, with a line at the start of each, and a line a minute while it runs.
 test:

@@ -50,7 +50,7 @@ func (b *budget) take(work uint64, what string) error {
 // checkMemory refuses a KDF that needs more memory than is allowed.
 func (b *budget) checkMemory(k KDF) error {
 	if int64(k.Memory) > b.memory>>10 {
-		return fmt.Errorf("%w: %s needs %d KiB of memory, at most %d are allowed", ErrLimit, k.Type, k.Memory, b.memory>>10)
+		return fmt.Errorf("%w: %s needs %d KiB of memory, at most %d KiB are allowed", ErrLimit, k.Type, k.Memory, b.memory>>10)
 	}
 	return nil
 }

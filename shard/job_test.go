@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/shard"
 )
 
-var update = flag.Bool("update", false, "write the golden job anew")
+var update = flag.Bool("update", false, "rewrite the golden job")
 
 var vhdKey = []byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQR")
 

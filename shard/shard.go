@@ -29,7 +29,7 @@ var (
 	ErrSource = advice.New("the source has changed since the job was planned", "abort the job and plan it again: the parts so far are of the old source")
 
 	// ErrGone means that the unfinished image no longer exists: the job was aborted, or another process finished it.
-	ErrGone = advice.New("the unfinished image no longer exists", "if another process finishes the job just now, try again in a minute; if the job was given up, plan it anew")
+	ErrGone = advice.New("the unfinished image no longer exists", "if another process finishes the job just now, try again in a minute; if the job was given up, plan it again")
 
 	// ErrReplaced means that a part differs from what its shard recorded.
 	ErrReplaced = advice.New("a part differs from what its shard recorded", "run the shard again that made it, and then finish the job again")

@@ -19,7 +19,7 @@ import (
 // ErrBinding is an envelope whose binding does not match its fields: the wrapped key belongs to another image, or a
 // field was changed.
 var ErrBinding = advice.New("the binding of the wrapped key does not match",
-	"somebody changed it: find out who, and do not trust the image; given its key, luksimg wrap makes it anew")
+	"somebody changed it: find out who, and do not trust the image; given its key, luksimg wrap re-creates it")
 
 const (
 	bindingDomain  = "luksimg key envelope v2"

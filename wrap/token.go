@@ -19,7 +19,7 @@ const maxKeyslots = 32
 
 var (
 	// ErrToken is a token of [TokenType] that breaks the rules.
-	ErrToken = advice.New("malformed token", "luksimg wrap --token IMAGE writes it anew")
+	ErrToken = advice.New("malformed token", "luksimg wrap --token IMAGE replaces it")
 
 	// ErrMoved is a token of another image.
 	ErrMoved = advice.New("the token is of another image", "a token goes with one image: luksimg wrap --token IMAGE writes one for this image, given its key")

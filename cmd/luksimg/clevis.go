@@ -78,7 +78,7 @@ func openBinding(ctx context.Context, g *global, name string, h *luks.Header, k 
 		failed = append(failed, err)
 	}
 	clear(passphrase)
-	return openedSlot{}, rest.WithHint(errors.Join(failed...), "the token is of another key slot, or the key of its key slot was changed: bind it anew, and remove the token")
+	return openedSlot{}, rest.WithHint(errors.Join(failed...), "the token is of another key slot, or the key of its key slot was changed: remove the token, and bind the key slot again")
 }
 
 func (s openedSlot) clear() {

@@ -104,6 +104,11 @@ If the backup has another data offset than the image, restore refuses, even with
 				return err
 			}
 			defer in.close()
+			// A backup is whole blocks of 4096 bytes, so a detached header can be shorter by less than one.
+			if !force && backup.size-in.size >= 4096 {
+				return rest.WithHint(fmt.Errorf("%s has %d bytes, and %s only %d: it is no backup of that header", src, backup.size, name, in.size),
+					"FILE comes before BACKUP: luksimg header restore "+src+" "+name+"; or say --force")
+			}
 			h, err := luks.Restore(f, in.size, backup.r, backup.size, force)
 			if errors.Is(err, luks.ErrNotLUKS) && !errors.Is(err, luks.ErrBackup) {
 				err = rest.WithHint(err, "BACKUP is what luksimg header backup or cryptsetup luksHeaderBackup wrote; FILE comes first")
@@ -116,7 +121,7 @@ If the backup has another data offset than the image, restore refuses, even with
 		},
 	}
 	n.Add(c, "FILE")
-	c.Flags().BoolVar(&force, "force", false, "restore even if FILE has no header or another one")
+	c.Flags().BoolVar(&force, "force", false, "restore even if FILE has no header, has another one, or is shorter than BACKUP")
 	return c
 }
 

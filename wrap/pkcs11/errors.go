@@ -38,7 +38,7 @@ var classes = map[string]struct {
 	"token":      {wrap.ErrUnavailable, nil, "put the token in, or name another one: pkcs11-tool --module FILE -L lists them"},
 	"pin-needed": {wrap.ErrAuth, ErrNoPIN, "pin-source in the URI names a file with the PIN; on a terminal it is asked for"},
 	"pin":        {wrap.ErrAuth, ErrPIN, "the PIN was tried once, and is not tried again, as a token locks itself after some wrong ones: check the PIN, and that it is the user's"},
-	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN by another program, as pkcs11-tool --login --test does, or have the security officer set it anew: pkcs11-tool --init-pin"},
+	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN by another program, as pkcs11-tool --login --test does, or have the security officer set a new one: pkcs11-tool --init-pin"},
 	"key":        {wrap.ErrNotFound, nil, "pkcs11-tool --module FILE --login -O lists the keys of the token; object, id and type choose one"},
 	"mechanism":  {wrap.ErrKeyState, nil, "it takes an AES key and AES-KWP or AES-GCM, or an RSA key and RSA-OAEP with SHA-256: pkcs11-tool --module FILE -M lists what the token has"},
 	"denied":     {wrap.ErrDenied, nil, "the key needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP: pkcs11-tool --module FILE --login -O shows its usage"},

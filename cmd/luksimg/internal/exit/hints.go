@@ -64,7 +64,7 @@ var hints = []advice{
 	{compressed.ErrUnsupported, "decompress it with the program that made it first", ""},
 	{luksimg.ErrAmbiguous, "--source-format says which format is meant; if the origin of the file is not known, do not trust it", ""},
 	{contents.ErrNoPartition, "luksimg inspect FILE lists the partitions", ""},
-	{luks.ErrDataOffset, "it is the backup of another image, or of this one before it was made anew", ""},
+	{luks.ErrDataOffset, "it is the backup of another image, or of this one before it was re-created", ""},
 	{luks.ErrBackup, "if it is the right one all the same, --force restores it", ""},
 	{qcow.ErrSnapshot, "luksimg inspect FILE lists the snapshots", ""},
 	{luks.ErrNotLUKS, "luksimg inspect FILE tells what it is; --partition opens LUKS in a partition of it; --header names a detached header", ""},
