@@ -1,5 +1,5 @@
-# make test   all checks and tests, with their set-up
-# make demo   a disk encrypted, opened with what is installed, and brought to a server in the sandbox
+# make test   all checks and tests, after their set-up
+# make demo   encrypt a disk, open it with the installed programs, and bring it to a server in the sandbox
 # make bench  benchmarks
 # make docs   manual pages from the command
 # make site   bin/site, a static site of the README and docs, with search
@@ -16,11 +16,12 @@ FUZZTIME ?= 30s
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/luksimg ./cmd/luksimg-sandbox
 
-# One after the other, with a line at the start of each, and a line a minute while it runs.
+# Run the stages one after the other. scripts/stages.sh prints a line at the start of each, and one a
+# minute.
 test:
 	@+MAKE="$(MAKE)" scripts/stages.sh setup check generated cross race unit arm64 platforms kernels interop pkcs11 cloud engines plugin site-test
 
-# The programs that the interop tests drive, where apt and root can have them.
+# Install the programs that the interop tests run, if apt and root are available.
 setup:
 	@scripts/setup.sh
 	@scripts/versitygw.sh || echo "skipped: tests against a real S3 server need it"
@@ -34,7 +35,7 @@ check: lint
 	@scripts/check-docs.sh
 	@scripts/check-fuzz.sh
 
-# golangci-lint, with staticcheck in it, and actionlint, of the versions that tools/go.mod and tools/release/go.mod pin.
+# golangci-lint includes staticcheck. tools/go.mod and tools/release/go.mod pin the versions.
 lint:
 	@if $(GO) tool -modfile=tools/go.mod -n golangci-lint >/dev/null; then \
 		$(GO) tool -modfile=tools/go.mod golangci-lint run ./...; \
@@ -43,22 +44,22 @@ lint:
 		$(GO) tool -modfile=tools/release/go.mod actionlint; \
 	else echo "skipped: actionlint cannot be built"; test "$$CI" != true; fi
 
-# The assembly in a package must be what its generator writes.
+# The assembly in a package must equal the output of its generator.
 generated:
 	cd xts/_asm && $(GO) vet . && $(GO) test .
 	cd internal/inflate/_asm && $(GO) vet . && $(GO) test .
 	cd internal/lzma/_asm && $(GO) vet . && $(GO) test .
 	cd internal/zstd/_asm && $(GO) vet . && $(GO) test .
 
-# What has no cgo must build everywhere.
+# Code without cgo must build on every platform.
 cross:
 	@scripts/cross.sh linux/arm64 linux/386 darwin/arm64 windows/amd64
 
-# Where goroutines share something. The race detector needs cgo and a C compiler; the tests
-# that have other programs judge run without it, in unit.
+# These packages share data between goroutines. The race detector needs cgo and a C compiler. Tests with
+# other programs run without it, in unit.
 RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./internal/dmcrypt ./internal/parallel \
 	./nbd ./compressed ./internal/zstd ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
-# One goroutine, and slow with the detector: malformed files, and crashes at each write.
+# These tests of malformed files and crashes use one goroutine, and are slow with the detector.
 NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs|Created|CreateHuge|Unpack(Matrix|Corrupt))$$
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
@@ -70,7 +71,7 @@ unit:
 	$(GO) test -tags purego ./xts ./internal/zstd
 	$(GO) test -tags purego -skip '$(NORACE)' ./luks
 
-# The packages with code of their own for arm64, and those that stand on it.
+# These packages have code for arm64, or depend on such packages.
 arm64:
 	@if command -v qemu-aarch64 >/dev/null; then \
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 ./xts ./image ./vhd ./internal/af \
@@ -78,7 +79,7 @@ arm64:
 		CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64 -run Golden ./luks ./qcow ./vhdx ./vmdk; \
 	else echo "skipped: tests on arm64 need qemu-aarch64 (scripts/setup.sh installs it)"; test "$$CI" != true; fi
 
-# 32 bits, on a CPU that has them, and big-endian.
+# These are 32-bit and big-endian architectures.
 FORMATS = ./luks ./qcow ./vhd ./vhdx ./vmdk ./vdi
 platforms:
 	@if CGO_ENABLED=0 GOARCH=386 $(GO) test -run "^$$" ./internal/af >/dev/null; then \
@@ -90,7 +91,7 @@ platforms:
 		CGO_ENABLED=0 GOARCH=$$arch $(GO) test -short -exec qemu-$$arch ./image ./internal/disk || exit 1; \
 	else echo "skipped: tests on $$arch need qemu-$$arch (scripts/setup.sh installs it)"; test "$$CI" != true || exit 1; fi; done
 
-# The module of the benchmarks, and the kernels against OpenSSL's where that is installed.
+# Test the module of the benchmarks, with OpenSSL's kernels if its headers are installed.
 kernels:
 	@if echo '#include <openssl/evp.h>' | $${CC:-cc} -E - >/dev/null 2>&1; then tags=openssl; \
 	else echo "skipped: comparing with OpenSSL needs its headers (scripts/setup.sh installs them)"; test "$$CI" != true; fi; \
@@ -101,61 +102,63 @@ interop:
 	$(GO) test -timeout 45m ./internal/interop
 	$(GO) test ./interop/slurm
 
-# The program that loads PKCS#11 modules: a Go module of its own, which must build wherever luksimg does.
+# luksimg-pkcs11 loads PKCS#11 modules. It is a separate Go module, and must build on the platforms of
+# luksimg.
 pkcs11: export CGO_ENABLED = 0
 pkcs11:
 	@cd cmd/luksimg-pkcs11 && if $(GO) list -deps ./... >/dev/null 2>&1; then $(GO) vet ./... && $(GO) test ./... && \
 		for target in linux/arm64 linux/386 darwin/arm64 windows/amd64 openbsd/amd64; do \
 			echo "vet $$target"; GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet ./... || exit 1; done && \
 		$(GO) build -trimpath -o ../../bin/luksimg-pkcs11 .; \
-	else echo "skipped: luksimg-pkcs11 needs a Go module, which cannot be had"; test "$$CI" != true; fi
+	else echo "skipped: luksimg-pkcs11 needs a Go module that cannot be downloaded"; test "$$CI" != true; fi
 
-# The modules in some folders, which need what others wrote.
+# Test the modules in some folders, which have dependencies of their own.
 define foreign
 	@for dir in $(1); do if (cd $$dir && $(GO) list -deps -test ./... >/dev/null 2>&1); then \
 		(cd $$dir && $(GO) vet ./... && $(GO) test ./...) || exit 1; \
-	else echo "skipped: $$dir needs $(2), which cannot be had"; test "$$CI" != true || exit 1; fi; done
+	else echo "skipped: $$dir needs $(2), which cannot be downloaded"; test "$$CI" != true || exit 1; fi; done
 endef
 
-# Clients of the cloud that others wrote, against the sandbox; and ours, against servers of others.
+# Test other clients with the sandbox, and luksimg's clients with other servers.
 cloud:
 	$(call foreign,interop/cloud interop/cloud/keyprotect,clients and servers of others)
 
-# The examples for Kubernetes and for batch services, by the types of their APIs.
+# Check the examples for Kubernetes and for batch services against the types of their APIs.
 engines:
 	$(call foreign,interop/engines,the types of APIs)
 
-# The plugin of Packer, without Packer. It is driven as Packer does it, over the SDK's RPC.
+# Test the Packer plugin without Packer, over the RPC of the SDK, as Packer does.
 plugin:
 	@if (cd packer && $(GO) list -deps -test ./... >/dev/null 2>&1); then \
 		cd packer && $(GO) vet ./... && $(GO) test -skip '^TestPacker$$' ./...; \
-	else echo "skipped: the plugin of Packer needs its SDK, which cannot be had"; test "$$CI" != true; fi
+	else echo "skipped: the plugin of Packer needs its SDK, which cannot be downloaded"; test "$$CI" != true; fi
 
-# The plugin in Packer, which takes minutes to build.
+# Test the plugin in Packer, which takes minutes to build.
 packer: plugin
 	@scripts/packer.sh || echo "skipped: tests with Packer need it"
 	cd packer && $(GO) test -run '^TestPacker$$' .
 
-# The manual pages, and the same as Markdown. A test compares them with the command.
+# Write the manual pages, and the same as Markdown. A test compares them with the command.
 docs:
 	$(GO) run ./cmd/luksimg man docs/man
 	$(GO) run ./cmd/luksimg man --format markdown docs/cli
 
-# A static site of the README and docs, which needs no server, and what a browser says of it on a phone and on a desktop.
+# Make the static site of the README and docs. It needs no server. Its tests check the layout in a
+# browser, for a phone and a desktop.
 site:
 	cd tools/site && $(GO) run . -root ../.. ../../bin/site
 
 site-test:
 	cd tools/site && $(GO) vet ./... && $(GO) test ./...
 
-# What is installed opens what is encrypted; and the whole way to a running server, against the
-# sandbox on this machine.
+# The demos open an encrypted disk with the installed programs, and bring it to a server in the sandbox
+# on this machine.
 demo:
 	@scripts/demo.sh
 	@scripts/demo-cloud.sh
 
-# The kernels of AES-XTS against others, in turns; the whole job against other programs; uploads
-# against minio-go; and the other hot paths.
+# Compare the kernels of AES-XTS with others in turns, whole jobs with other programs, and uploads with
+# minio-go. Then run the benchmarks of other hot paths.
 bench:
 	benchmarks/run.sh
 	benchmarks/run-job.sh
@@ -166,7 +169,7 @@ bench:
 fuzz:
 	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
 
-# All files of a release in dist/, of the commit that is checked out; and the test of them, which takes many minutes.
+# Make all files of a release of the current commit in dist/, and test them, which takes many minutes.
 release-snapshot:
 	scripts/release/build.sh --snapshot
 

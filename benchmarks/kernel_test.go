@@ -1,5 +1,5 @@
-// Package benchmarks measures package xts beside its peers with go test; the command
-// in cmd/ratios compares them in turns, which is fairer.
+// Package benchmarks measures package xts and its peers with go test. The command in cmd/ratios
+// compares them in turns, which is fairer.
 package benchmarks
 
 import (

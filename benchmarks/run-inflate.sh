@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs package inflate and its peers in turns. libdeflate and isa-l take part if their headers
-# are there (apt: libdeflate-dev libisal-dev). Arguments go to the command inflate.
+# run-inflate.sh runs package inflate and its peers in turns. libdeflate and isa-l take part if their
+# headers are installed (apt: libdeflate-dev libisal-dev). Arguments go to command inflate.
 set -e
 cd "$(dirname "$0")"
 

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Measures the whole job, file to file, against qemu-img, cryptsetup, nbdkit, luksy,
-# go-qcow2reader and plain copies, all in turns; keeps the raw results, and makes the plot
-# and the table in docs/performance.md of them. Arguments go to the command job. It needs about
-# 12 GiB in /dev/shm and 10 GiB where TMPDIR is. Programs that are not here are left out
-# (apt: qemu-utils cryptsetup-bin nbdkit libnbd-bin).
+# run-job.sh compares luksimg from file to file with qemu-img, cryptsetup, nbdkit, luksy, go-qcow2reader
+# and plain copies, in turns. It keeps the raw results, and makes the plot and the table in
+# docs/performance.md. Arguments go to command job. It needs about 12 GiB in /dev/shm and 10 GiB in
+# TMPDIR. It leaves out programs that are not installed (apt: qemu-utils cryptsetup-bin nbdkit
+# libnbd-bin).
 set -e
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Measures luksimg serve against nbdkit and qemu-nbd: copies with nbdcopy, and random reads with fio.
-# It prints ratios and the peak memory, and keeps the raw results. Arguments go to the
-# command serve. It needs about 4 GiB in /dev/shm (apt: qemu-utils nbdkit libnbd-bin fio).
+# run-serve.sh compares luksimg serve with nbdkit and qemu-nbd: copies with nbdcopy, and random reads
+# with fio. It prints ratios and the peak memory, and keeps the raw results. Arguments go to command
+# serve. It needs about 4 GiB in /dev/shm (apt: qemu-utils nbdkit libnbd-bin fio).
 set -e
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Measures a sharded job with 1, 2, 4 and 8 workers, each with a link of the same limited rate to versitygw
-# (scripts/versitygw.sh builds it). It prints a table; the plot is results/shard.svg. Arguments go to the
-# command shard: -rate, -size, -rounds. It needs 2 GiB where TMPDIR is.
+# run-shard.sh measures a sharded job with 1, 2, 4 and 8 workers, each with a link of the same limited
+# rate to versitygw (scripts/versitygw.sh builds it). It prints a table and writes the plot
+# results/shard.svg. Arguments go to command shard: -rate, -size, -rounds. It needs 2 GiB in TMPDIR.
 set -e
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Measures luksimg encrypt of compressed disks against zstd, xz and pigz that unpack into a pipe to luksimg.
-# It prints ratios and the peak memory, and keeps the raw results. Arguments go to the command unpack. It
-# needs about 4 GiB in /dev/shm, or in the folder that FAST names (apt: e2fsprogs pigz xz-utils zstd), and some
-# minutes to compress the disk: 1 GiB of ext4 with what is in /usr, as much as has room, and free space.
+# run-unpack.sh compares luksimg encrypt of compressed disks with zstd, xz and pigz that pipe to
+# luksimg. It prints ratios and the peak memory, and keeps the raw results. Arguments go to command
+# unpack. It needs about 4 GiB in /dev/shm or the folder FAST (apt: e2fsprogs pigz xz-utils zstd), and
+# some minutes to compress the disk. The disk is 1 GiB of ext4 with as many files of /usr as fit, and
+# free space.
 set -e
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs all contenders in turns, prints their ratios, and keeps the raw results and
-# the plot made from them. OpenSSL and libgcrypt take part if their headers are there
-# (apt: libssl-dev libgcrypt20-dev). PEERS names programs that measure others and print
-# Go benchmark lines, see README.md. Arguments go to the command ratios.
+# run.sh runs all contenders in turns, prints their ratios, keeps the raw results, and makes the plot.
+# OpenSSL and libgcrypt take part if their headers are installed (apt: libssl-dev libgcrypt20-dev).
+# PEERS names programs that measure other libraries and print Go benchmark lines; see README.md.
+# Arguments go to command ratios.
 set -e
 cd "$(dirname "$0")"
 
@@ -25,7 +25,7 @@ go run -tags "${tags#,}" ./cmd/ratios -raw "results/$name.txt" "$@" | tee "resul
 for peer in $PEERS; do
 	"$peer" >> "results/$name.txt"
 done
-# One plot has the results of all CPUs; those of whole jobs have a plot of their own.
+# One plot shows the results of all CPUs. The results of whole jobs have separate plots.
 set --
 for f in results/*.txt; do
 	case $f in *-ratios.txt|*-job.txt|*-serve.txt|*-unpack.txt|*-upload.txt) ;; *) set -- "$@" "$f" ;; esac

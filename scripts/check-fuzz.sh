@@ -1,5 +1,6 @@
 #!/bin/bash
-# check-fuzz.sh - check that scripts/fuzz.sh and .clusterfuzzlite/build.sh know every fuzz target of the repository.
+# check-fuzz.sh - check that scripts/fuzz.sh and .clusterfuzzlite/build.sh know all fuzz targets of the
+# repository.
 #
 #   scripts/check-fuzz.sh
 set -euo pipefail
@@ -9,12 +10,13 @@ trap 'rm -rf "$work"' EXIT
 status=0
 
 grep -rhoE --include='*_test.go' --exclude-dir='.?*' '^func Fuzz[A-Za-z0-9_]*' . | cut -c6- | sort >"$work/all"
-[ -s "$work/all" ] || { echo 'check-fuzz: there are no fuzz targets'; exit 1; }
+[ -s "$work/all" ] || { echo 'check-fuzz: no fuzz targets found'; exit 1; }
 
 scripts/fuzz.sh --list | cut -d' ' -f3 | sort >"$work/listed"
 diff "$work/all" "$work/listed" >"$work/diff" || { echo 'check-fuzz: scripts/fuzz.sh --list does not list:'; cat "$work/diff"; status=1; }
 
-# build.sh, with a compiler that only notes what it is asked for. GIT_DIR keeps it from touching this clone.
+# Run build.sh with a compiler that only records its arguments. GIT_DIR keeps build.sh from changing
+# this clone.
 mkdir "$work/bin" "$work/src"
 ln -s "$PWD" "$work/src/luksimg"
 cat >"$work/bin/compile_native_go_fuzzer_v2" <<END

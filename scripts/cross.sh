@@ -1,11 +1,11 @@
 #!/bin/bash
 # cross.sh - build everything for each GOOS/GOARCH given, and vet the packages that have
-# files of their own there. The other packages are vetted on this machine.
+# platform-specific files there. The other packages are vetted on this machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
 
-# files prints a line for each package: its path, and the files that are built here.
+# files prints a line for each package: its path and the files that are built for the platform.
 files() {
 	go list -f '{{.ImportPath}} {{.GoFiles}} {{.SFiles}} {{.TestGoFiles}} {{.XTestGoFiles}}' ./... | sort
 }

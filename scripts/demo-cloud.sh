@@ -1,13 +1,13 @@
 #!/bin/bash
-# demo-cloud.sh - the whole way from a disk to a server with an encrypted disk, step by step
-# and then with one command, against the services that luksimg-sandbox plays on this machine.
+# demo-cloud.sh - bring a disk, encrypted, to a server: first step by step and then with one command.
+# The services are those of luksimg-sandbox on this machine.
 #
 #   scripts/demo-cloud.sh
 #
-# Needs Go, and neither root nor an account. The sandbox really unwraps the key and opens the
-# image, as the cloud does. The files go into a temporary folder that is removed at the end,
-# or into $DEMO_DIR, an empty or new folder, which is kept. $LUKSIMG_BIN is a folder with
-# both programs, if they are not to be built.
+# Needs Go, but neither root nor an account. Like the cloud, the sandbox really unwraps the key and
+# opens the image. The files go to a temporary folder that is removed at the end, or to $DEMO_DIR, an
+# empty or new folder, which is kept. $LUKSIMG_BIN is a folder with both programs; without it they are
+# built.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 bin=${LUKSIMG_BIN:-$top/bin}
@@ -16,15 +16,15 @@ PATH=$bin:$PATH
 bold='' plain='' faint=''
 if [ -t 1 ]; then bold=$'\e[1m' faint=$'\e[2m' plain=$'\e[0m'; fi
 
-# title TEXT, note TEXT: what comes, and what is to be seen.
+# title TEXT, note TEXT: print a heading or an explanation.
 title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 note() { printf '# %s\n' "$*"; }
 
-# fail TEXT: the end, if something did not go as it must.
+# fail TEXT: report a failure and exit.
 fail() { printf '\ndemo-cloud: FAILED: %s\n' "$*"; exit 1; }
 
-# show COMMAND...: print a command, run it, show indented what it says; its status. What a
-# user would write as a variable is shown as one.
+# show COMMAND...: print a command, run it, and print its output indented; return its status. Values
+# that a user would keep in a variable are shown as that variable.
 show() {
 	local line="$*"
 	line=${line//"$LUKSIMG_ROOT_KEY_CRN"/\$LUKSIMG_ROOT_KEY_CRN}
@@ -37,7 +37,7 @@ show() {
 	return $status
 }
 
-# must COMMAND...: show one that must succeed.
+# must COMMAND...: show a command that must succeed.
 must() { show "$@" || fail "$1 $2 ended with status $?"; }
 
 LUKSIMG_ROOT_KEY_CRN=none LUKSIMG_COS_INSTANCE_CRN=none

@@ -1,13 +1,11 @@
 #!/bin/bash
-# demo.sh - show luksimg at work: build it, make a small disk with a filesystem, encrypt
-# it, and open the result with whatever else is installed: cryptsetup, qemu-img, and the
-# kernel's dm-crypt in a guest.
+# demo.sh - build luksimg, make a small disk with a filesystem, and encrypt it. Then open the result
+# with all installed programs: cryptsetup, qemu-img, and the kernel's dm-crypt in a guest.
 #
 #   scripts/demo.sh
 #
-# Needs Go and no root. Where a program is missing it says so and goes on. The files go
-# into a temporary folder that is removed at the end, or into $DEMO_DIR, an empty or new
-# folder, which is kept.
+# Needs Go, but not root. It reports missing programs and continues. The files go to a temporary folder
+# that is removed at the end, or to $DEMO_DIR, an empty or new folder, which is kept.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 PATH=$top/bin:$PATH:/usr/sbin:/sbin
@@ -15,14 +13,14 @@ PATH=$top/bin:$PATH:/usr/sbin:/sbin
 bold='' plain='' faint=''
 if [ -t 1 ]; then bold=$'\e[1m' faint=$'\e[2m' plain=$'\e[0m'; fi
 
-# title TEXT, note TEXT: what comes, and what is to be seen.
+# title TEXT, note TEXT: print a heading or an explanation.
 title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 note() { printf '# %s\n' "$*"; }
 
-# fail TEXT: the end, if something did not go as it must.
+# fail TEXT: report a failure and exit.
 fail() { printf '\ndemo: FAILED: %s\n' "$*"; exit 1; }
 
-# show COMMAND...: print a command, run it, show indented what it says; its status.
+# show COMMAND...: print a command, run it, and print its output indented; return its status.
 show() {
 	printf '%s$ %s%s\n' "$bold" "$*" "$plain"
 	set -o pipefail
@@ -32,7 +30,7 @@ show() {
 	return $status
 }
 
-# must COMMAND...: show one that must succeed.
+# must COMMAND...: show a command that must succeed.
 must() { show "$@" || fail "$1 ended with status $?"; }
 
 has() { command -v "$1" >/dev/null; }
@@ -114,13 +112,13 @@ else
 	absent+=(qemu-img)
 fi
 
-# same_disk SIZE SHA256: is this the hash of the disk and zeros up to SIZE bytes?
+# same_disk SIZE SHA256: check that this is the hash of the disk, padded with zeros to SIZE bytes.
 same_disk() {
 	local zeros=$(($1 - $(stat -c %s disk.raw)))
 	[ "$2" = "$({ cat disk.raw; head -c $zeros /dev/zero; } | sha256sum | cut -d' ' -f1)" ]
 }
 
-# in_guest IMAGE: what dm-crypt finds in the image.
+# in_guest IMAGE: show what dm-crypt finds in the image.
 in_guest() {
 	local said size sum status
 	printf '%s$ dmcrypt-open.sh %s dek.b64 --fs%s\n' "$bold" "$1" "$plain"
@@ -148,7 +146,7 @@ else
 	absent+=("the kernel's dm-crypt in a guest")
 fi
 
-# join WORDS...: one, two and three
+# join WORDS...: print "one, two and three".
 join() {
 	local out=$1; shift
 	while [ $# -gt 1 ]; do out+=", $1"; shift; done

@@ -1,5 +1,5 @@
 #!/bin/bash
-# fuzz.sh - run each fuzz target of all Go modules here for a while, one after the other.
+# fuzz.sh - run each fuzz target of all Go modules in the repository for some time, one after the other.
 #
 #   scripts/fuzz.sh 30s          all of them
 #   scripts/fuzz.sh 10m 2/4      the second quarter
@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
 
-# targets: "folder package name" of each, in the order of go list. The folder is that of the Go module.
+# targets: print "folder package name" of each target, in the order of go list. The folder is that of
+# the Go module.
 targets() {
 	local folder
 	find . -name go.mod -not -path '*/.*/*' -printf '%h\n' | LC_ALL=C sort | while read -r folder; do
@@ -29,8 +30,8 @@ while read -r folder package target; do
 	n=$((n + 1))
 	[ $((n % ${part#*/})) = $((${part%/*} % ${part#*/})) ] || continue
 	echo "$package $target"
-	# All of a part run, so that one that fails does not hide the next.
+	# Run all targets of a part, so that a failure does not hide later ones.
 	(cd "$folder" && "$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 5x "$package") </dev/null || status=1
 done < <(targets)
-[ "$n" -gt 0 ] || { echo 'fuzz: there are no targets' >&2; exit 1; }
+[ "$n" -gt 0 ] || { echo 'fuzz: no fuzz targets' >&2; exit 1; }
 exit $status

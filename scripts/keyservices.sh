@@ -1,8 +1,8 @@
 #!/bin/bash
-# keyservices.sh - build the key services that the tests of wrap/vault and wrap/awskms ask, into
-# .cache/bin/: HashiCorp Vault with its transit engine, and local-kms, which plays AWS KMS. Once they
-# are there the script does nothing. Building them takes minutes, Go, and a Go module proxy; they are
-# no dependencies of this module.
+# keyservices.sh - build the key services for the tests of wrap/vault and wrap/awskms into .cache/bin/:
+# HashiCorp Vault with its transit engine, and local-kms, which imitates AWS KMS. If they exist, the
+# script does nothing. The build takes minutes, and needs Go and a Go module proxy. The services are not
+# dependencies of this module.
 #
 #   scripts/keyservices.sh
 set -u
@@ -11,7 +11,7 @@ bin=$PWD/.cache/bin
 command -v go >/dev/null || { echo 'keyservices: Go is not installed'; exit 1; }
 mkdir -p "$bin" || exit 1
 status=0
-# build FOLDER NAME: whole or not at all.
+# build FOLDER NAME: build a program completely or not at all.
 build() {
 	[ -x "$bin/$2" ] && return
 	echo "keyservices: building $2 into .cache/bin/, which takes minutes"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# kubernetes-image.sh - build the image of a folder with a Containerfile, and import it into the
+# kubernetes-image.sh - build an image from a folder with a Containerfile, and import it into the
 # containerd of scripts/kubernetes.sh.
 #
 #   scripts/kubernetes-image.sh FOLDER NAME

@@ -1,7 +1,7 @@
 #!/bin/bash
-# kubernetes-shards.sh - the example in examples/kubernetes, in the cluster of scripts/kubernetes.sh
-# and against a real S3 server: four shards, one of which is killed halfway. The object must be what
-# `encrypt` makes with the same header, and nothing of the upload may be left.
+# kubernetes-shards.sh - run the example of examples/kubernetes in the cluster of scripts/kubernetes.sh
+# with a real S3 server. One of its four shards is killed halfway. The object must equal the output of
+# `encrypt` with the same header, and nothing may remain of the upload.
 #
 #   scripts/kubernetes.sh [scripts/kubernetes-shards.sh]      SIZE=2048M is the size of the disk
 set -euo pipefail
@@ -9,10 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$PWD size=${SIZE:-2048M} job=cos://us-south/images/disk.job tries=0
 fail() { echo "FAILED: $*" >&2; exit 1; }
-# show COMMAND ARG...: it, and what it prints.
+# show COMMAND ARG...: print a command and run it.
 show() { echo; echo "\$ $*"; "$@"; }
 
-# The image, the server and a disk on it: noise, with holes.
+# Prepare the image, the server, and a disk on it: random data with holes.
 mkdir -p "$WORK/image" "$WORK/data/images" "$WORK/meta" "$WORK/here"
 CGO_ENABLED=0 go build -trimpath -o "$WORK/image/luksimg" ./cmd/luksimg
 cp examples/kubernetes/Containerfile "$WORK/image/"
@@ -41,7 +41,7 @@ show kubectl get nodes -o wide
 kubectl create secret generic luksimg-key --from-file=passphrase=disk.key
 kubectl create secret generic luksimg-cloud --from-literal=LUKSIMG_COS_URL="$LUKSIMG_COS_URL" \
 	--from-literal=AWS_ACCESS_KEY_ID="$AWS_ACCESS_KEY_ID" --from-literal=AWS_SECRET_ACCESS_KEY="$AWS_SECRET_ACCESS_KEY"
-# The example as it is, but for the name of the image, and for a node with few CPUs.
+# The example is unchanged, except for the name of the image and smaller requests of CPUs.
 for f in shards finish; do
 	sed 's|registry.example.com/|localhost/|; s|cpu: "1"|cpu: 100m|' "$here/examples/kubernetes/$f.yaml" >"$f.yaml"
 done
@@ -49,7 +49,7 @@ show luksimg shard plan --profile classic-luks --passphrase-file disk.key --shar
 	cos://us-south/images/disk.raw cos://us-south/images/disk-luks.raw $job
 show kubectl apply -f shards.yaml -f finish.yaml
 
-# A pod is killed when some parts of its shard are there, and not all of them.
+# Kill the pod when some parts of its shard exist, but not all.
 until luksimg shard status $job | tee status | grep -Eq '^shard 2:? +partial'; do
 	[ "$((tries += 1))" -lt 1000 ] || fail "no shard begins: $(kubectl get pods)"
 	grep -Eq '^shard 2:? +(done|finished)' status && fail 'the shard was done before it could be killed: a larger SIZE is needed'
@@ -64,8 +64,8 @@ show kubectl logs -l job-name=luksimg-shards --prefix
 pod=$(kubectl get pods -l job-name=luksimg-finish --field-selector=status.phase=Succeeded -o name)
 show kubectl logs "$pod"
 
-# What was made, against what encrypt makes of the same disk with the same key of the data, and with
-# the same header: of what is random that is all.
+# Compare with the output of encrypt for the same disk with the same volume key and header. Nothing else
+# is random.
 luksimg download -q cos://us-south/images/disk-luks.raw made.luks
 cryptsetup -q luksDump --dump-volume-key --volume-key-file volume.key --key-file disk.key made.luks >dump
 uuid=$(awk '/^UUID:/ {print $2}' dump)
@@ -80,4 +80,4 @@ left=$(cd "$WORK/data/images" && find . -type f | sort | paste -sd' ')
 show aws --endpoint-url "$LUKSIMG_COS_URL" --region us-south s3api list-multipart-uploads --bucket images
 show luksimg shard abort $job
 echo
-echo 'kubernetes: the object is what encrypt makes, and nothing is left of the upload'
+echo 'kubernetes: the object equals the output of encrypt, and nothing remains of the upload'

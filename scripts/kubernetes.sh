@@ -1,17 +1,17 @@
 #!/bin/bash
-# kubernetes.sh - run a command beside a cluster of Kubernetes with one node, on this machine.
+# kubernetes.sh - run a command with a one-node Kubernetes cluster on this machine.
 #
 #   scripts/kubernetes.sh build               only build the programs, which takes half an hour or more
 #   scripts/kubernetes.sh [COMMAND ARG...]    start the cluster, run the command, stop the cluster
 #
-# Without a command it runs scripts/kubernetes-shards.sh, which is the example in examples/kubernetes.
-# The programs of Kubernetes are built from the Go module proxy into .cache/bin/. etcd, containerd,
-# runc and the network plugins are Debian's: apt-get install --no-install-recommends etcd-server
-# containerd runc containernetworking-plugins buildah. It needs root.
+# The default command is scripts/kubernetes-shards.sh, which runs the example of examples/kubernetes.
+# The script builds the programs of Kubernetes from the Go module proxy into .cache/bin/. etcd,
+# containerd, runc and the network plugins are Debian's: apt-get install --no-install-recommends
+# etcd-server containerd runc containernetworking-plugins buildah. It needs root.
 #
-# The command finds kubectl and ctr in PATH, KUBECONFIG, CONTAINERD_ADDRESS, NODE (an address of this
-# machine that pods reach), and WORK (a folder that goes when the cluster goes). Nothing listens on
-# addresses of other machines. At the end the sysctls that the kubelet changes are as they were.
+# The command gets kubectl and ctr in PATH, KUBECONFIG, CONTAINERD_ADDRESS, NODE (an address of this
+# machine that pods can reach), and WORK (a folder that is removed with the cluster). Nothing listens on
+# other machines' networks. At the end the sysctls that the kubelet changed are restored.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 version=v1.34.4
@@ -23,8 +23,8 @@ sysctls=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops
 
 die() { echo "kubernetes: $*" >&2; exit 1; }
 
-# build: the module as it is published, but for its replaced modules: they are folders of its
-# repository, which the proxy has as modules of their own. Each program comes whole or not at all.
+# build: build the published module. Its replaced modules are folders of its repository, which the proxy
+# has as separate modules. Each program is built completely or not at all.
 build() {
 	local p dir
 	for p in $programs; do [ -x "$bin/$p" ] || break; p=; done
@@ -48,7 +48,7 @@ build() {
 	unset GOFLAGS GOWORK CGO_ENABLED
 }
 
-# start NAME PROGRAM ARG...: in the background, with a log. stop_all stops what was started.
+# start NAME PROGRAM ARG...: start a program in the background, with a log. stop_all stops it.
 started=()
 start() {
 	local name=$1; shift
@@ -56,24 +56,24 @@ start() {
 	started+=("$!:$name")
 }
 
-# wait_for WHAT COMMAND...: until it succeeds, for two minutes at most.
+# wait_for WHAT COMMAND...: wait until the command succeeds, for at most two minutes.
 wait_for() {
 	local what=$1; shift
 	for _ in $(seq 240); do "$@" >/dev/null 2>&1 && return; sleep 0.5; done
 	tail -n 5 "$WORK"/*.log >&2
-	die "$what does not come"
+	die "timed out waiting for $what"
 }
 
-# network: a bridge that pods are put on by the network plugins, and that the services listen on.
+# network: make a bridge for the pods of the network plugins. The services listen on it.
 network() {
-	{ ip link add "$bridge" type bridge && ip addr add "$NODE/24" dev "$bridge" && ip link set "$bridge" up; } || die 'cannot make a bridge'
+	{ ip link add "$bridge" type bridge && ip addr add "$NODE/24" dev "$bridge" && ip link set "$bridge" up; } || die 'cannot create a bridge'
 	mkdir "$WORK/cni" && cat >"$WORK/cni/10-bridge.conflist" <<-EOF_
 		{"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "$bridge", "isGateway": false,
 		 "ipam": {"type": "host-local", "dataDir": "$WORK/ipam", "ranges": [[{"subnet": "${NODE%.*}.0/24", "gateway": "$NODE"}]]}}]}
 	EOF_
 }
 
-# runtime: containerd with folders of its own, and the image that holds the namespaces of a pod.
+# runtime: start containerd with separate folders, and import the image that holds a pod's namespaces.
 runtime() {
 	cat >"$WORK/containerd.toml" <<-EOF_
 		version = 2
@@ -114,7 +114,7 @@ ENTRYPOINT ["/pause"]' >"$WORK/pause/Containerfile"
 	"$here/scripts/kubernetes-image.sh" "$WORK/pause" localhost/pause:1 || die 'cannot import the pause image'
 }
 
-# control: etcd, the API server and the controllers, on the loopback interface.
+# control: start etcd, the API server and the controllers on the loopback interface.
 control() {
 	local token; token=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	(umask 077 && echo "$token,admin,admin,system:masters" >"$WORK/tokens.csv"
@@ -124,7 +124,7 @@ control() {
 		 "users": [{"name": "admin", "user": {"token": "$token"}}],
 		 "contexts": [{"name": "here", "context": {"cluster": "here", "user": "admin"}}]}
 	EOF_
-	openssl genrsa -out "$WORK/accounts.key" 2048 2>/dev/null) || die 'cannot make keys'
+	openssl genrsa -out "$WORK/accounts.key" 2048 2>/dev/null) || die 'cannot generate keys'
 	start etcd etcd --data-dir "$WORK/etcd" --listen-client-urls http://127.0.0.1:12379 --advertise-client-urls http://127.0.0.1:12379 \
 		--listen-peer-urls http://127.0.0.1:12380 --initial-advertise-peer-urls http://127.0.0.1:12380 --initial-cluster default=http://127.0.0.1:12380
 	start apiserver kube-apiserver --etcd-servers http://127.0.0.1:12379 --bind-address 127.0.0.1 --secure-port 16443 \
@@ -138,7 +138,7 @@ control() {
 	wait_for 'the default service account' kubectl get serviceaccount default
 }
 
-# node: a kubelet.
+# node: start a kubelet.
 node() {
 	cat >"$WORK/kubelet.yaml" <<-EOF_
 		{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "address": "$NODE", "port": 20250, "healthzPort": 0,
@@ -152,8 +152,8 @@ node() {
 	wait_for 'the node' kubectl wait --for=condition=Ready node/node --timeout=5s
 }
 
-# stop_all: pods first, by the kubelet, which unmounts what it has mounted; then the programs, in
-# the order in which they need each other; then what they have left.
+# stop_all: stop the pods first, so that the kubelet unmounts their volumes. Then stop the programs in
+# reverse order, and remove what they left.
 stop_all() {
 	local i pid path
 	trap '' INT TERM
@@ -174,7 +174,7 @@ stop_all() {
 	rmdir /var/log/containers /var/lib/kubelet/device-plugins /var/lib/kubelet 2>/dev/null # if they are empty
 	ip link del "$bridge"
 	sysctl -q -p "$WORK/sysctls"
-	sysctl "${sysctls[@]}" 2>/dev/null | diff "$WORK/sysctls" - || echo 'kubernetes: these sysctls are not as they were' >&2
+	sysctl "${sysctls[@]}" 2>/dev/null | diff "$WORK/sysctls" - || echo 'kubernetes: these sysctls were not restored' >&2
 	if [ -n "${KEEP:-}" ]; then echo "kubernetes: logs are in $WORK"; else rm -rf "$WORK"; fi
 }
 

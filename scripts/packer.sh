@@ -1,6 +1,7 @@
 #!/bin/bash
-# packer.sh - build Packer into .cache/bin/, where the tests of its plugin find it. Once it is there the script does nothing.
-# Building it takes minutes, Go, and a Go module proxy; it is no dependency of any module here.
+# packer.sh - build Packer into .cache/bin/ for the tests of its plugin. If it exists, the script does
+# nothing. The build takes minutes, and needs Go and a Go module proxy. Packer is not a dependency of
+# any module here.
 #
 #   scripts/packer.sh
 set -u
@@ -12,7 +13,8 @@ bin=$PWD/.cache/bin
 command -v go >/dev/null || { echo 'packer: Go is not installed'; exit 1; }
 mkdir -p "$bin" || exit 1
 echo "packer: building $version into .cache/bin/, which takes minutes"
-# In a copy of its module, as it has a replacement, with which go install does not build it. Whole or not at all.
+# Build in a copy of the module: it has a replace directive, which go install rejects. Build completely
+# or not at all.
 part=$(mktemp -d "$bin/part.XXXXXX") || exit 1
 trap 'chmod -R u+w "$part"; rm -rf "$part"' EXIT
 (

@@ -1,10 +1,12 @@
 #!/bin/bash
-# recording.sh - run the quick start of the README for real, and draw what a terminal shows of it.
+# recording.sh - run the quick start of the README, and draw a terminal with the commands and their
+# output.
 #
 #   scripts/recording.sh [OUT.svg]
 #
-# The commands are those of the first block of code below "Quick start", in a new folder with a disk.vhd that has a
-# filesystem with some files. Needs mke2fs. OUT is docs/pictures/quick-start.svg, which the README shows.
+# The commands are those of the first code block below "Quick start". They run in a new folder with a
+# disk.vhd that has a filesystem with some files. Needs mke2fs. The default OUT is
+# docs/pictures/quick-start.svg, which the README shows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(realpath "${1:-docs/pictures/quick-start.svg}")

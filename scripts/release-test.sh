@@ -1,12 +1,13 @@
 #!/bin/bash
-# release-test.sh - make a release twice, from two clones in two folders, one of them with an empty build cache, and compare. Then
-# use what was made as people do: install the packages, the deb in a bare Debian root, inspect the OCI image, read the SBOMs, install
-# by the action. At last, make a release of a tag, and install that tag by go install.
+# release-test.sh - make a release twice, from two clones in two folders, one with an empty build cache,
+# and compare the results. Then use the result like a user: install the packages, the deb in a bare
+# Debian root, inspect the OCI image, read the SBOMs, and install with the action. Finally, make a
+# release of a tag, and install that tag with go install.
 #
 #   scripts/release-test.sh            all of it
 #   scripts/release-test.sh --once     what is in dist/, of HEAD or of COMMIT, without making it anew
 #
-# A check that needs a program which is not there is skipped, and with CI=true a failure.
+# If a program is missing, its checks are skipped, or fail with CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD cache=$PWD/.cache
@@ -40,7 +41,7 @@ cd dist
 sha256sum --check --quiet SHA256SUMS
 version=$(echo luksimg_*_oci.tar) version=${version#luksimg_} version=${version%_oci.tar}
 
-# The archives: each has the same files, and a static binary, as far as file knows that system.
+# The archives have the same files, with a static binary, according to file.
 mkdir "$work/archives"
 for archive in luksimg_*.tar.gz luksimg_*.zip; do
 	folder=${archive%.tar.gz} folder=${folder%.zip}
@@ -58,7 +59,7 @@ said=$("$work/archives/luksimg_${version}_linux_amd64/luksimg" version)
 [[ $said == *"luksimg v$version,"*"commit $commit"* ]] || fail "luksimg version says: $said"
 ok "archives of $(ls luksimg_*.tar.gz luksimg_*.zip | wc -l) platforms: static, licenses, manual pages, completions, SBOMs; the version is v$version"
 
-# The helper for PKCS#11: it loads libraries, so it is no static program.
+# The PKCS#11 helper loads libraries, so it is not a static program.
 for arch in amd64 arm64; do
 	folder=luksimg-pkcs11_${version}_linux_$arch
 	tar -xzf "$folder.tar.gz" -C "$work/archives"
@@ -71,7 +72,7 @@ for arch in amd64 arm64; do
 done
 ok "archives of luksimg-pkcs11 for two platforms: licenses, SBOMs"
 
-# The same binary by go build alone.
+# go build alone makes the same binary.
 if [ "${1:-}" != --once ]; then
 	git clone --quiet "$top" "$work/by-hand"
 	(cd "$work/by-hand" && git checkout --quiet --detach "$commit" && GOFLAGS=-trimpath CGO_ENABLED=0 GOOS=linux GOARCH=amd64 \
@@ -80,7 +81,8 @@ if [ "${1:-}" != --once ]; then
 	ok "go build alone makes the same binary"
 fi
 
-# The debs, in a root that has what a bare Debian has, man, bash-completion, and a PKCS#11 token in software.
+# Install the debs in a root that has what a bare Debian has, man, bash-completion, and a software
+# PKCS#11 token.
 deb=$(echo luksimg_*_amd64.deb) helper=$(echo luksimg-pkcs11_*_amd64.deb)
 if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	root=$cache/debian-root-softhsm.tar
@@ -94,7 +96,7 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	tar -C "$work/debian" -xf "$root"
 	cp "$deb" "$work/debian/luksimg.deb"
 	cp "$helper" "$work/debian/luksimg-pkcs11.deb"
-	# With /proc, which the shell needs for /dev/fd.
+	# Mount /proc, which the shell needs for /dev/fd.
 	inside() { unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$work/debian" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 TERM=dumb "$@"; }
 	if inside dpkg -i /luksimg-pkcs11.deb >/dev/null 2>&1; then fail "$helper installs without luksimg"; fi
 	inside dpkg -P luksimg-pkcs11 >/dev/null 2>&1
@@ -131,7 +133,7 @@ else
 	skip "installing the deb needs root, debootstrap and a machine of its kind"
 fi
 
-# The rpms, in an empty root, which has no C library.
+# Install the rpms in an empty root, which has no C library.
 rpm=$(echo luksimg-[0-9]*.x86_64.rpm) helper=$(echo luksimg-pkcs11-[0-9]*.x86_64.rpm)
 if has rpm; then
 	rpm -qlp "$rpm" 2>/dev/null >"$work/rpm"
@@ -159,7 +161,8 @@ else
 	skip "reading the rpm needs rpm"
 fi
 
-# The apk: a signature is optional, then the control part, then the data, whose digest the control part has.
+# The apk has an optional signature, the control part, and the data. The control part has the digest of
+# the data.
 apk=$(echo luksimg_*_x86_64.apk)
 mkdir "$work/apk"
 python3 - "$apk" "$work/apk" <<'END' || fail "the structure of $apk"
@@ -184,7 +187,7 @@ done
 "$work/apk/usr/bin/luksimg" version | grep -q "commit $commit" || fail "luksimg of $apk"
 ok "$apk: its parts, its digest, and its luksimg runs"
 
-# The OCI image.
+# Inspect the OCI image.
 oci=luksimg_${version}_oci.tar
 if has skopeo; then
 	mkdir "$work/layout"
@@ -205,7 +208,7 @@ else
 	skip "inspecting the OCI image needs skopeo"
 fi
 
-# The formula.
+# Check the formula.
 if has ruby; then ruby -c luksimg.rb >/dev/null || fail "luksimg.rb is no Ruby"; else skip "reading the formula needs ruby"; fi
 for os in darwin linux; do for arch in amd64 arm64; do
 	sum=$(sed -n "s/  luksimg_${version}_${os}_$arch.tar.gz\$//p" SHA256SUMS)
@@ -213,7 +216,7 @@ for os in darwin linux; do for arch in amd64 arm64; do
 done; done
 ok "luksimg.rb has the checksums"
 
-# The action, from a server that has this release.
+# Run the action with a server that has this release.
 mkdir -p "$work/web/latest" "$work/runner"
 ln -s "$PWD" "$work/web/latest/download"
 (cd "$work/web" && exec python3 -u -m http.server --bind 127.0.0.1 0 >"$work/web.log" 2>&1) &
@@ -231,7 +234,7 @@ action() {
 action latest >/dev/null || fail "setup-luksimg"
 [ "$(cat "$work/output")" = "version=v$version" ] && "$(cat "$work/path")/luksimg" version | grep -q "commit $commit" || fail "setup-luksimg: $(cat "$work/output" "$work/path")"
 if action 'v1; x' >/dev/null; then fail "setup-luksimg takes a version that is none"; fi
-# A file that is not what its checksum says is not used.
+# The action must not use a file with a wrong checksum.
 mkdir -p "$work/bad/latest/download"
 cp SHA256SUMS "$work/bad/latest/download"
 echo x >"$work/bad/latest/download/luksimg_${version}_linux_amd64.tar.gz"
@@ -241,7 +244,8 @@ if action latest >"$work/said" 2>&1; then fail "setup-luksimg takes a damaged ar
 grep -q 'does not match its checksum' "$work/said" || fail "setup-luksimg: $(cat "$work/said")"
 ok "setup-luksimg installs the release, and refuses a damaged one"
 
-# A tag, in a clone: the binaries tell it, the notes are its section of the changelog, and go install makes the same version.
+# Make a release of a tag in a clone. The binaries print it, the notes are its section of the changelog,
+# and go install makes the same version.
 if [ "${1:-}" != --once ]; then
 	tagged=$work/tagged
 	git clone --quiet "$top" "$tagged"
@@ -262,7 +266,8 @@ if [ "${1:-}" != --once ]; then
 	[[ $said == *"luksimg v98.7.6,"*"commit $commit"* ]] || fail "luksimg of a tag says: $said"
 	ok "a release of a tag: its version, its notes"
 
-	# go install finds the tag in this clone, other modules where the builds above found them, and leaves the caches alone.
+	# go install finds the tag in this clone and other modules where the builds above found them. It
+	# does not change the caches.
 	install=(env "GOPROXY=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" "GOMODCACHE=$work/modules" "GOBIN=$work/bin" "GOFLAGS=-modcacherw -trimpath" CGO_ENABLED=0
 		GONOPROXY=github.com/luksimg GONOSUMDB=github.com/luksimg GIT_CONFIG_COUNT=1 "GIT_CONFIG_KEY_0=url.file://$tagged.insteadOf"
 		GIT_CONFIG_VALUE_0=https://github.com/luksimg/luksimg go install)

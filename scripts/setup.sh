@@ -1,24 +1,23 @@
 #!/bin/bash
-# setup.sh - put in place the programs the interoperability tests drive: cryptsetup,
-# a real kernel's dm-crypt (User-Mode Linux), QEMU, clients of the S3 protocol, and a Debian
-# kernel to boot.
+# setup.sh - install the programs that the interoperability tests run: cryptsetup, the dm-crypt of a
+# real kernel (User-Mode Linux), QEMU, clients of the S3 protocol, and a Debian kernel to boot.
 #
 #   scripts/setup.sh
 #
-# On Debian, as root, it installs by apt what is missing and nothing else, and fetches
-# the kernel's package file into .cache/ once (27 MB, unpacked by the tests, never
-# installed). Elsewhere it installs nothing and says in one line which tests will be
-# skipped. It never fails: without these programs the tests that need them are skipped.
+# On Debian, as root, it installs only what is missing, with apt. It downloads the kernel's package file
+# to .cache/ once (27 MB; the tests unpack it, but nobody installs it). On other systems it installs
+# nothing, and prints in one line which tests will be skipped. It never fails: tests whose programs are
+# missing are skipped.
 #
-# With everything in place it says nothing and takes no time.
+# If nothing is missing, it prints nothing and takes no time.
 set -u
 cd "$(dirname "$0")/.." || exit 0
 PATH=$PATH:/usr/sbin:/sbin
 cache=.cache log=$PWD/.cache/setup.log
 machine=$(uname -m)
 
-# Which tests want what: "tests | program or file | Debian package". Programs that
-# exist for one kind of machine only are not asked for elsewhere.
+# These lines are "tests | program or file | Debian package". Programs that exist only for one kind of
+# machine are listed only there.
 wants() {
 	cat <<-'EOF'
 		cryptsetup | cryptsetup  | cryptsetup-bin
@@ -99,8 +98,8 @@ wants() {
 	EOF
 }
 
-# missing FIELD: that field of each want that is not there, in one line. 1 = tests,
-# 2 = program, 3 = package.
+# missing FIELD: print this field of all missing programs in one line. 1 = tests, 2 = program, 3 =
+# package.
 missing() {
 	local want
 	wants | while IFS='|' read -r tests want package; do
@@ -109,16 +108,16 @@ missing() {
 	done | cut -d'|' -f"$1" | sed 's/^ *//; s/ *$//' | awk 'NF && !seen[$0]++' | paste -sd' ' -
 }
 
-# have_kernel: is a kernel's package file in the cache?
+# have_kernel: check whether the cache has a kernel's package file.
 have_kernel() { compgen -G "$cache/linux-image-*-cloud-*.deb" >/dev/null; }
 
-# apt ARGUMENT...: apt-get without questions, without waiting for long, into the log.
+# apt ARGUMENT...: run apt-get without questions and with short timeouts, and log its output.
 apt() {
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
 		-o Acquire::http::Timeout=30 -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1 </dev/null
 }
 
-# refresh: fetch the package lists, at most once; it fails the second time.
+# refresh: download the package lists, at most once. The second call fails.
 refreshed=
 refresh() {
 	[ -z "$refreshed" ] && [ "$(id -u)" = 0 ] || return
@@ -126,13 +125,13 @@ refresh() {
 	apt update
 }
 
-policy=/usr/sbin/policy-rc.d # says which services may start; exit status 101 is none
+policy=/usr/sbin/policy-rc.d # decides which services may start; exit status 101 means none
 install_packages() {
 	local packages
 	read -ra packages <<<"$(missing 3)"
 	[ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] || return 0
 	echo "setup: installing ${packages[*]}"
-	# The tests start their own daemons. Those of the packages are not to run beside them.
+	# The tests start their own daemons, so the daemons of the packages must not run.
 	if [ ! -e "$policy" ]; then
 		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && trap 'rm -f "$policy"' EXIT
 	fi
@@ -140,23 +139,22 @@ install_packages() {
 	case " ${packages[*]} " in *" munge "*) systemctl disable munge slurmctld slurmd >>"$log" 2>&1 ;; esac
 }
 
-# install_all PACKAGE...: all of them, or those that this system has.
+# install_all PACKAGE...: install all packages, or those that this system has.
 install_all() {
 	local package
-	# Lists may be absent or old. One package that this system does not have must
-	# not keep the others away.
+	# Lists can be missing or old. A package that this system lacks must not prevent the others.
 	apt install --no-install-recommends "$@" && return
 	refresh && apt install --no-install-recommends "$@" && return
 	for package; do apt install --no-install-recommends "$package"; done
 }
 
-# kernel_name: the package of the present cloud kernel, as the metapackage knows it.
+# kernel_name: print the package of the current cloud kernel, according to the metapackage.
 kernel_name() {
 	apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
 }
 
-# download_kernel: fetch it as a whole or not at all. apt-get download needs no root;
-# as root it would drop to a user who may not write here.
+# download_kernel: download it completely or not at all. apt-get download does not need root. As root it
+# would switch to a user who cannot write here.
 download_kernel() {
 	local name part=$PWD/$cache/part; name=$(kernel_name)
 	rm -rf "$part"; mkdir "$part" || return
@@ -189,10 +187,10 @@ if [ "$machine" = x86_64 ] && ! have_kernel; then
 	programs="${programs:+$programs }a-kernel-in-$cache"
 	case " $tests " in *" boot "*) ;; *) tests="${tests:+$tests }boot" ;; esac
 fi
-why='apt-get is not there to install them'
+why='apt-get is not installed'
 if command -v apt-get >/dev/null; then
 	why="see $cache/setup.log"
 	[ "$(id -u)" = 0 ] || why='run scripts/setup.sh as root to install them'
 fi
-echo "setup: the tests of these will be skipped: ${tests// /, }; missing: ${programs// /, } ($why)"
+echo "setup: these tests will be skipped: ${tests// /, }; missing: ${programs// /, } ($why)"
 exit 0

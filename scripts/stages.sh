@@ -1,19 +1,20 @@
 #!/bin/bash
-# stages.sh - run targets of the Makefile one after the other, until one fails. It prints a line when a target starts and
-# one when it has ended. In between it prints the time since the start to standard error, each minute: a target that is
-# silent for long still shows that it runs.
+# stages.sh - run targets of the Makefile one after the other, until one fails. It prints a line when a
+# target starts and when it ends. Every minute it prints the elapsed time to standard error, to show
+# that a silent target is still running.
 #
 #   scripts/stages.sh TARGET...
 #
-# MAKE is the make to run, and BEAT the seconds between two lines.
+# MAKE is the make to run, and BEAT the seconds between two of these lines.
 set -u
 cd "$(dirname "$0")/.." || exit
 make=${MAKE:-make} interval=${BEAT:-60}
 
-# spent SECONDS: as a person reads it.
+# spent SECONDS: print a duration for people.
 spent() { if [ "$1" -lt 60 ]; then echo "$1 s"; else echo "$(($1 / 60)) min"; fi; }
 
-# beat TARGET: print a line each minute, until this script ends. It waits by read: a sleep would outlive it, and keep a pipe open.
+# beat TARGET: print a line every minute until this script ends. It waits with read: a sleep would
+# outlive the script and keep a pipe open.
 beat() {
 	SECONDS=0
 	exec 9<> <(:)

@@ -1,7 +1,7 @@
 #!/bin/bash
-# versitygw.sh - build versitygw, a real S3 server, into .cache/bin/, where the tests of
-# ibm/cos find it. Once it is there the script does nothing. Building it takes minutes,
-# Go, and a Go module proxy; it is not a dependency of this module.
+# versitygw.sh - build versitygw, a real S3 server, into .cache/bin/ for the tests of ibm/cos. If it
+# exists, the script does nothing. The build takes minutes, and needs Go and a Go module proxy.
+# versitygw is not a dependency of this module.
 #
 #   scripts/versitygw.sh
 set -u
@@ -13,7 +13,7 @@ bin=$PWD/.cache/bin
 command -v go >/dev/null || { echo 'versitygw: Go is not installed'; exit 1; }
 mkdir -p "$bin" || exit 1
 echo "versitygw: building $version into .cache/bin/, which takes minutes"
-# Outside of this module, and whole or not at all.
+# Build outside of this module, completely or not at all.
 part=$(mktemp -d "$bin/part.XXXXXX") || exit 1
 trap 'rm -rf "$part"' EXIT
 (cd "$part" && GOFLAGS= GOBIN=$part nice go install "github.com/versity/versitygw/cmd/versitygw@$version") >"$bin/versitygw.log" 2>&1 ||

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// TestAgree has all contenders do the same sectors. Only luksy, which has a key of
-// its own, is left out.
+// TestAgree checks that all contenders agree, except luksy, which generates its own key.
 func TestAgree(t *testing.T) {
 	for _, op := range []string{"enc", "dec"} {
 		for _, keySize := range []int{32, 64} {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/crypto/xts"
 )
 
-// xCrypto is golang.org/x/crypto/xts, one sector a call.
+// xCrypto is golang.org/x/crypto/xts, with one call per sector.
 var xCrypto = Contender{
 	Name: "x/crypto",
 	New: func(op string, key []byte, sectorSize int) (Crypt, error) {
@@ -29,8 +29,8 @@ var xCrypto = Contender{
 	},
 }
 
-// cryptoAES is what one writes with crypto/aes: a call for each block, and masks in
-// 64-bit arithmetic.
+// cryptoAES is the straightforward use of crypto/aes: one call per block, and masks in 64-bit
+// arithmetic.
 var cryptoAES = Contender{
 	Name: "crypto/aes",
 	New: func(op string, key []byte, sectorSize int) (Crypt, error) {

@@ -49,7 +49,7 @@ func init() {
 		New: func(op string, key []byte, sectorSize int) (Crypt, error) {
 			handle := C.gcryptStart(unsafe.Pointer(&key[0]), C.size_t(len(key)))
 			if handle == nil {
-				return nil, errors.New("libgcrypt refuses the key")
+				return nil, errors.New("libgcrypt rejects the key")
 			}
 			g := &gcrypt{handle}
 			runtime.AddCleanup(g, func(h C.gcry_cipher_hd_t) { C.gcry_cipher_close(h) }, handle)

@@ -6,9 +6,9 @@ import (
 	"github.com/containers/luksy"
 )
 
-// luksyPath is the function that github.com/containers/luksy returns for the data of
-// a new volume. It has a random key of its own and counts sectors itself, so its
-// output cannot be compared. It only encrypts here: to decrypt, luksy wants a file.
+// luksyPath is the function that github.com/containers/luksy returns for the data of a new volume. It
+// generates a random key and counts sectors itself, so its output cannot be compared. It only encrypts
+// here, because luksy decrypts only files.
 var luksyPath = Contender{
 	Name: "luksy",
 	New: func(op string, key []byte, sectorSize int) (Crypt, error) {
@@ -35,7 +35,7 @@ var luksyPath = Contender{
 	},
 }
 
-// Key derivation takes seconds, so each is made once.
+// The key derivation takes seconds, so each function is made once.
 var (
 	luksyV1 = sync.OnceValues(func() (func([]byte) ([]byte, error), error) {
 		_, encrypt, _, err := luksy.EncryptV1([]string{"passphrase"}, "aes-xts-plain64")

@@ -19,7 +19,7 @@ static EVP_CIPHER_CTX *start(int encrypt, const unsigned char *key, size_t keyLe
 	return ctx;
 }
 
-// One call from Go for many sectors, so that crossing over costs OpenSSL nothing.
+// One call from Go handles many sectors, so that the cost of cgo is negligible.
 static int sectors(EVP_CIPHER_CTX *ctx, unsigned char *dst, const unsigned char *src, size_t n, int size, uint64_t first) {
 	for (; n > 0; n--, first++, dst += size, src += size) {
 		unsigned char iv[16] = {0};
@@ -76,14 +76,14 @@ func newOpenSSL(op string, key []byte) (*openSSL, error) {
 	}
 	ctx := C.start(encrypt, bytePointer(key), C.size_t(len(key)))
 	if ctx == nil {
-		return nil, errors.New("openssl refuses the key")
+		return nil, errors.New("openssl rejects the key")
 	}
 	o := &openSSL{ctx}
 	runtime.AddCleanup(o, func(ctx *C.EVP_CIPHER_CTX) { C.EVP_CIPHER_CTX_free(ctx) }, ctx)
 	return o, nil
 }
 
-// OpenSSLUnit has libcrypto run over one data unit, of any size from 16 bytes on.
+// OpenSSLUnit encrypts or decrypts one data unit of at least 16 bytes with libcrypto.
 func OpenSSLUnit(op string, key, dst, src []byte, tweak *[16]byte) error {
 	o, err := newOpenSSL(op, key)
 	if err != nil {

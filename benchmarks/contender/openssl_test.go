@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// TestOpenSSL compares every implementation with libcrypto on data units of random
-// keys, tweaks and lengths, whole blocks and not.
+// TestOpenSSL compares every implementation with libcrypto, on data units with random keys, tweaks and
+// lengths, including incomplete blocks.
 func TestOpenSSL(t *testing.T) {
 	for _, impl := range xts.Implementations() {
 		t.Run("impl="+impl, func(t *testing.T) {
@@ -43,11 +43,11 @@ func checkUnit(t *testing.T, impl string, key, plain []byte, tweak *[16]byte) {
 	got := make([]byte, len(plain))
 	c.EncryptStealing(got, plain, tweak)
 	if !bytes.Equal(got, want) {
-		t.Errorf("%d bytes, key of %d: encrypts to something else than libcrypto", len(plain), len(key))
+		t.Errorf("%d bytes, key of %d: the ciphertext differs from libcrypto's", len(plain), len(key))
 	}
 	c.DecryptStealing(got, got, tweak)
 	if !bytes.Equal(got, plain) {
-		t.Errorf("%d bytes, key of %d: does not decrypt", len(plain), len(key))
+		t.Errorf("%d bytes, key of %d: the decrypted text differs from the plaintext", len(plain), len(key))
 	}
 	if len(plain)%16 == 0 {
 		c.EncryptUnit(got, plain, tweak)

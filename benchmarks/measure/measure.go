@@ -1,10 +1,9 @@
-// Package measure times contenders against each other in one process.
+// Package measure compares the speed of contenders in one process.
 //
-// On shared machines the clock rate and the memory bandwidth change from second to
-// second, so that rates taken one after the other cannot be compared. Here all
-// contenders run in turns of well under a millisecond, and what is compared are the
-// times of one round. The order changes from round to round: what heats the CPU
-// little leaves a higher clock rate to whatever comes next.
+// On shared machines the clock rate and the memory bandwidth change every second, so rates measured one
+// after the other do not compare. Here all contenders run in turns of less than a millisecond, and the
+// times of one round are compared. The order changes each round, because a contender that heats the CPU
+// less leaves a higher clock rate to the next one.
 package measure
 
 import (
@@ -13,23 +12,23 @@ import (
 	"time"
 )
 
-// turn is how long a contender runs at a time.
+// turn is the duration of a turn.
 const turn = 200 * time.Microsecond
 
-// A Job is one contender with all that it works on. Run does the job once.
+// A Job is one contender with its data. Run does the job once.
 type Job struct {
 	Name  string
-	Bytes int // processed by Run
+	Bytes int // bytes that one Run processes
 	Run   func()
 }
 
-// A Result is what was measured of a job: the rate of each round in bytes a second.
+// A Result holds the rate of each round of a job, in bytes per second.
 type Result struct {
 	Job
 	Rates []float64
 }
 
-// Rounds runs all jobs in turns, rounds times, after one round that does not count.
+// Rounds runs all jobs in turns for a number of rounds, after one round that does not count.
 func Rounds(jobs []Job, rounds int) []Result {
 	results := make([]Result, len(jobs))
 	repeat := make([]int, len(jobs))
@@ -65,10 +64,10 @@ func once(job Job) time.Duration {
 	return best
 }
 
-// Median is the median rate.
+// Median returns the median rate in bytes per second.
 func (r Result) Median() float64 { return Median(r.Rates) }
 
-// Ratio is the median over the rounds of how much faster r is than other.
+// Ratio returns the median over the rounds of the ratio of r to other.
 func (r Result) Ratio(other Result) float64 {
 	ratios := make([]float64, len(r.Rates))
 	for i := range ratios {
@@ -77,7 +76,7 @@ func (r Result) Ratio(other Result) float64 {
 	return Median(ratios)
 }
 
-// Median returns the median of v, which is not empty.
+// Median returns the median of v, which must not be empty.
 func Median(v []float64) float64 {
 	v = slices.Clone(v)
 	slices.Sort(v)

@@ -19,7 +19,7 @@ func TestMedian(t *testing.T) {
 			t.Errorf("median of %v is %v, want %v", test.v, got, test.want)
 		}
 		if !slices.Equal(test.v, given) {
-			t.Error("Median has changed what it was given")
+			t.Error("Median changed its argument")
 		}
 	}
 }

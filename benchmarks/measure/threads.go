@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// span is how long threads run at a time: long enough for waking an idle core not to
-// count.
+// span is how long threads run at a time. It is long enough to make the time to wake an idle core
+// negligible.
 const span = 20 * time.Millisecond
 
-// Threads compares the first of the workers alone with all of them at once. Each
-// works until time is up, so that none waits for the slowest.
+// Threads compares the first of the workers alone with all of them together. Each works until the time
+// is up, so that none waits for the slowest.
 func Threads(workers []Job, rounds int) (one, all Result) {
 	one.Job, all.Job = workers[0], workers[0]
 	for round := range rounds + 1 {
@@ -23,7 +23,7 @@ func Threads(workers []Job, rounds int) (one, all Result) {
 	return one, all
 }
 
-// together returns the rate of all workers in bytes a second.
+// together returns the total rate of the workers in bytes per second.
 func together(workers []Job) float64 {
 	rates := make([]float64, len(workers))
 	var wg sync.WaitGroup

@@ -26,9 +26,9 @@ const (
 	mib       = 1 << 20
 )
 
-// BenchmarkUpload sends one file with ibm/cos and with minio-go, parts and jobs the same: 64 MiB, or as
-// many as UPLOAD_MIB says. A round is one upload by each, in another order each time. It reports the
-// medians of the rates, and of the ratios within a round.
+// BenchmarkUpload uploads a file of 64 MiB, or UPLOAD_MIB, with ibm/cos and with minio-go, with the
+// same part size and concurrency. A round is one upload by each, in changing order. It reports the
+// medians of the rates and of the ratios within a round.
 func BenchmarkUpload(b *testing.B) {
 	endpoint, dir := need.Gateway(b, accessKey, secretKey)
 	if err := os.Mkdir(filepath.Join(dir, "images"), 0o700); err != nil {
@@ -73,7 +73,7 @@ func BenchmarkUpload(b *testing.B) {
 			return err
 		}},
 		{"minio-go", func() error { return put("minio-go", false) }},
-		// With MD5 sums, which is what ours has checked.
+		// This uses MD5 sums, which ibm/cos always checks.
 		{"minio-go-md5", func() error { return put("minio-go-md5", true) }},
 	}
 	times := make([][]float64, len(contenders))
@@ -102,7 +102,7 @@ func BenchmarkUpload(b *testing.B) {
 			b.ReportMetric(median(ratios), "ours/"+c.name)
 		}
 	}
-	b.ReportMetric(0, "ns/op") // of a round, which says nothing
+	b.ReportMetric(0, "ns/op") // the time of a round is meaningless
 }
 
 func median(v []float64) float64 {

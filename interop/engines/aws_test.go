@@ -12,7 +12,7 @@ func TestAWS(t *testing.T) {
 	if len(c) != 3 {
 		t.Fatalf("%d calls: %q", len(c), c)
 	}
-	// aws has checked all of it against the model of the service.
+	// The client aws has checked the arguments against the model of the service.
 	var definition struct {
 		ContainerProperties struct {
 			Command []string
@@ -31,10 +31,10 @@ func TestAWS(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	if got := values(c[1], "--array-properties"); !slices.Equal(got, []string{"size=4"}) {
-		t.Errorf("the array has %q", got)
+		t.Errorf("array properties %q", got)
 	}
-	if got := values(c[2], "--depends-on"); !slices.Equal(got, []string{"jobId=jobId"}) { // as aws makes it up
-		t.Errorf("the end depends on %q", got)
+	if got := values(c[2], "--depends-on"); !slices.Equal(got, []string{"jobId=jobId"}) { // the ID that aws makes up
+		t.Errorf("the finishing job depends on %q", got)
 	}
 	var overrides struct{ Command []string }
 	if err := json.Unmarshal([]byte(values(c[2], "--container-overrides")[0]), &overrides); err != nil {

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// ceFlags are the flags of `ibmcloud ce job create` that the example may use: IBM Cloud Code Engine CLI,
-// cloud.ibm.com/docs/codeengine?topic=codeengine-cli. The client itself cannot be had without an account.
+// ceFlags are the flags of `ibmcloud ce job create` that the example uses, from the reference of the
+// IBM Cloud Code Engine CLI: cloud.ibm.com/docs/codeengine?topic=codeengine-cli. The client itself
+// needs an account.
 var ceFlags = []string{"--name", "--image", "--argument", "--array-indices", "--cpu", "--memory", "--retrylimit", "--maxexecutiontime",
 	"--env-from-secret"}
 
@@ -18,12 +19,12 @@ func TestCodeEngine(t *testing.T) {
 		}
 		for i := 3; i < len(args); i += 2 {
 			if !slices.Contains(ceFlags, args[i]) || i+1 == len(args) {
-				t.Errorf("flag %s", args[i])
+				t.Errorf("unknown flag %s", args[i])
 			}
 		}
 		jobs = append(jobs, values(args, "--argument"))
 		if got := values(args, "--array-indices"); len(jobs) == 1 && !slices.Equal(got, []string{"0-3"}) {
-			t.Errorf("the array has %q", got)
+			t.Errorf("array indices %q", got)
 		}
 	}
 	if len(jobs) != 2 {

@@ -1,5 +1,5 @@
-// Package engines tests the examples for array engines, in examples/kubernetes and examples/batch, by
-// the types of the engines' APIs, and runs the commands that are in them. It is a separate module, so
-// that luksimg does not depend on these APIs. It contains only tests. The example of AWS is checked by the command
-// aws, if that is installed.
+// Package engines tests the examples for array engines in examples/kubernetes and examples/batch. It
+// checks them against the types of the engines' APIs, and runs their commands. The client aws, if
+// installed, checks the example for AWS. The package is a separate module, so that luksimg does not
+// depend on these APIs. It contains only tests.
 package engines

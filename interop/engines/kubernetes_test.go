@@ -16,7 +16,7 @@ import (
 
 const manifests = "../../examples/kubernetes/"
 
-// documents are those of a YAML file.
+// documents returns the documents of a YAML file.
 func documents(t *testing.T, name string) (docs [][]byte) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(manifests, name))
@@ -36,7 +36,7 @@ func documents(t *testing.T, name string) (docs [][]byte) {
 	}
 }
 
-// decode reads an object of the API. A member that the API does not have is an error.
+// decode decodes an object of the API. An unknown member is an error.
 func decode[T any](t *testing.T, doc []byte, version, kind string) *T {
 	t.Helper()
 	var head struct{ APIVersion, Kind string }
@@ -53,7 +53,7 @@ func decode[T any](t *testing.T, doc []byte, version, kind string) *T {
 	return o
 }
 
-// job reads the only Job of a file, which has one container and no rights it does not need.
+// job reads the only Job of a file, and checks that it has one container and no needless rights.
 func job(t *testing.T, name string) (*batch.Job, *core.Container) {
 	t.Helper()
 	docs := documents(t, name)
@@ -73,7 +73,7 @@ func job(t *testing.T, name string) (*batch.Job, *core.Container) {
 	return j, c
 }
 
-// secrets are the names of those that a Job uses.
+// secrets returns the names of the Secrets that a Job uses.
 func secrets(j *batch.Job) (names []string) {
 	for _, v := range j.Spec.Template.Spec.Volumes {
 		if v.Secret != nil {
@@ -86,21 +86,21 @@ func secrets(j *batch.Job) (names []string) {
 	return names
 }
 
-// mounts are the folders in a container, and the names of their volumes, which must be there.
+// mounts returns the folders in the container and the names of their volumes. Each volume must exist.
 func mounts(t *testing.T, j *batch.Job) map[string]string {
 	t.Helper()
 	m := map[string]string{}
 	for _, v := range j.Spec.Template.Spec.Containers[0].VolumeMounts {
 		if !v.ReadOnly || !slices.ContainsFunc(j.Spec.Template.Spec.Volumes, func(o core.Volume) bool { return o.Name == v.Name }) {
-			t.Errorf("%s: no volume for %s, or not for reading", j.Name, v.MountPath)
+			t.Errorf("%s: no readable volume for %s", j.Name, v.MountPath)
 		}
 		m[v.MountPath] = v.Name
 	}
 	return m
 }
 
-// action is what Kubernetes does with a pod of a Job that ends with an exit code: by the first rule
-// that matches. disrupted is a pod that its node or the scheduler ended.
+// action returns what Kubernetes does with a pod of a Job that ends with an exit code: the first
+// matching rule decides. disrupted means that the node or the scheduler ended the pod.
 func action(j *batch.Job, code int32, disrupted bool) batch.PodFailurePolicyAction {
 	for _, r := range j.Spec.PodFailurePolicy.Rules {
 		if e := r.OnExitCodes; e != nil && slices.Contains(e.Values, code) == (e.Operator == batch.PodFailurePolicyOnExitCodesOpIn) {
@@ -122,13 +122,13 @@ func TestKubernetes(t *testing.T) {
 	shards, run := job(t, "shards.yaml")
 	finish, end := job(t, "finish.yaml")
 	if got := secrets(shards); !slices.Equal(got, []string{"luksimg-key", "luksimg-cloud"}) || made[got[0]] == nil || made[got[1]] == nil {
-		t.Errorf("secrets of the shards: %q", got)
+		t.Errorf("Secrets of the shards: %q", got)
 	}
 	if got := secrets(finish); !slices.Equal(got, []string{"luksimg-cloud"}) {
-		t.Errorf("secrets of the end: %q", got)
+		t.Errorf("Secrets of the finishing Job: %q", got)
 	}
 	if _, ok := made["luksimg-key"].StringData["passphrase"]; !ok {
-		t.Error("the key has another name in its Secret")
+		t.Error("the key has the wrong name in its Secret")
 	}
 	s := shards.Spec
 	if *s.CompletionMode != batch.IndexedCompletion || *s.Completions != 4 || *s.Parallelism > *s.Completions || *s.BackoffLimitPerIndex < 1 {
@@ -150,12 +150,13 @@ func TestKubernetes(t *testing.T) {
 	}
 	for _, j := range []*batch.Job{shards, finish} {
 		if got := action(j, 137, true); got != batch.PodFailurePolicyActionIgnore {
-			t.Errorf("%s: a pod of a node that goes: %s", j.Name, got)
+			t.Errorf("%s: action for a disrupted pod: %s", j.Name, got)
 		}
 	}
-	// The end is tried as long as shards are missing, and they are for ever if one fails for good.
+	// The finishing Job retries while shards are missing. If a shard fails for good, it must stop at
+	// some time.
 	if d := finish.Spec.ActiveDeadlineSeconds; d == nil || *d < 3600 {
-		t.Errorf("the end of the end: %v", d)
+		t.Errorf("deadline of the finishing Job: %v", d)
 	}
 	newCluster(t).array(example{run.Args, end.Args, []string{"--passphrase-file", "key/passphrase"}, mounts(t, shards), variable("JOB_COMPLETION_INDEX")})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/ibm/sandbox"
 )
 
-// luksimg is the command, built once.
+// luksimg builds the command once, and returns its path.
 var luksimg = sync.OnceValues(func() (string, error) {
 	name := filepath.Join(folder, "luksimg")
 	c := exec.Command("go", "build", "-o", name, "./cmd/luksimg")
@@ -26,7 +26,7 @@ var luksimg = sync.OnceValues(func() (string, error) {
 	return name, nil
 })
 
-// folder is for what several tests share.
+// folder holds files that several tests share.
 var folder string
 
 func TestMain(m *testing.M) {
@@ -42,10 +42,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A cluster is a folder and a cloud in which the commands of an example run as its engine runs them.
+// A cluster is a folder and a cloud in which the commands of an example run as in its engine.
 type cluster struct {
 	t    *testing.T
-	dir  string // with the disk, and with a folder for each volume
+	dir  string // has the disk and a folder for each volume
 	env  []string
 	root string // CRN of a root key
 }
@@ -75,7 +75,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// run runs luksimg with more of an environment, and returns what it printed and its exit code.
+// run runs luksimg with additional environment variables, and returns its output and exit code.
 func (c *cluster) run(env []string, args ...string) (string, int) {
 	c.t.Helper()
 	name, err := luksimg()
@@ -100,15 +100,15 @@ func (c *cluster) must(env []string, args ...string) string {
 	return out
 }
 
-// An example is what an engine runs, as its files say.
+// An example holds the commands of an example's files.
 type example struct {
 	run, finish []string
-	key         []string          // flags of the key, for who has it
-	mounts      map[string]string // folder in the container of a shard: name of the volume
+	key         []string          // key flags of commands that need the key
+	mounts      map[string]string // folder in a shard's container: name of the volume
 	index       func(int) []string
 }
 
-// here is a command for files in the folder of the cluster.
+// here returns the command with the paths of the cluster's folder.
 func (c *cluster) here(args []string, mounts map[string]string) (local []string) {
 	for _, a := range args {
 		for path, volume := range mounts {
@@ -121,8 +121,9 @@ func (c *cluster) here(args []string, mounts map[string]string) (local []string)
 	return local
 }
 
-// array plans a job of four shards, and has an example make them: each with its number in the variable of
-// the engine, one of them twice, and the last one only after the end was tried. The image must be the disk.
+// array plans a job of four shards, and runs them with the commands of an example. Each shard gets its
+// number in the variable of the engine. One shard runs twice, and the last one only after finishing was
+// tried. The image must match the disk.
 func (c *cluster) array(e example) {
 	c.t.Helper()
 	const object = "cos://us-south/images/disk.luks"
@@ -138,7 +139,7 @@ func (c *cluster) array(e example) {
 	c.must(nil, append([]string{"verify", "disk.raw", object}, e.key...)...)
 }
 
-// variable is an environment with the number of a task.
+// variable returns a function that returns an environment with the number of a task.
 func variable(names ...string) func(int) []string {
 	return func(i int) (env []string) {
 		for _, n := range names {

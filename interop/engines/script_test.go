@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	envCalls = "ENGINES_TEST_CALLS" // a file for the arguments of what a script calls
-	envReal  = "ENGINES_TEST_REAL"  // the program that is called in turn
+	envCalls = "ENGINES_TEST_CALLS" // file to which the arguments of each call are added
+	envReal  = "ENGINES_TEST_REAL"  // the real program to call
 )
 
-// called is this program in place of the client of a cloud: it notes its arguments, and has the real client,
-// if there is one, check them as far as that goes without a cloud. It returns its exit code.
+// called is this program in the role of a cloud's client. It records its arguments, calls the real
+// client, if any, to check them without a cloud, and returns its exit code.
 func called(name string) int {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
@@ -40,8 +40,8 @@ func called(name string) int {
 	return 0
 }
 
-// calls runs a script of examples/batch, and returns the arguments of all calls of a program. The program is
-// one that notes them; check is whether the real one is to check them too.
+// calls runs a script of examples/batch with a recording program in place of program, and returns the
+// arguments of all calls. With check, the real program checks them too.
 func calls(t *testing.T, script, program string, check bool) (all [][]string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -82,7 +82,7 @@ func calls(t *testing.T, script, program string, check bool) (all [][]string) {
 	return all
 }
 
-// values are those of a flag among arguments.
+// values returns the values of a flag in args.
 func values(args []string, flag string) (all []string) {
 	for i := 1; i < len(args); i++ {
 		if args[i-1] == flag {

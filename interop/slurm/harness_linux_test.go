@@ -17,18 +17,18 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// nodes is how many a cluster has: n0, n1 and so on. A node takes one task at a time.
+// nodes is the number of nodes of a cluster: n0, n1 and so on. A node runs one task at a time.
 const nodes = 4
 
-// A cluster is Slurm on loopback, with ports, keys and folders of its own.
+// A cluster is Slurm on the loopback interface, with its own ports, keys and folders.
 type cluster struct {
 	t    testing.TB
 	dir  string
-	work string   // where jobs are submitted, and write their output
-	env  []string // of the commands, which jobs inherit
+	work string   // working folder of jobs, with their output
+	env  []string // environment of the commands, which jobs inherit
 }
 
-// configuration is slurm.conf. Hosts, ports and folders follow.
+// configuration is the fixed part of slurm.conf. configure appends hosts, ports and folders.
 const configuration = `ClusterName=luksimg
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmUser=root
@@ -44,7 +44,7 @@ MailProg=/bin/true
 KillWait=1
 `
 
-// possible skips the test where a cluster can not be started.
+// possible skips the test if it cannot start a cluster.
 func possible(t testing.TB) {
 	t.Helper()
 	need.Judge(t, "munged", "slurmctld", "slurmd", "sbatch", "scontrol")
@@ -53,11 +53,11 @@ func possible(t testing.TB) {
 	}
 }
 
-// start starts a cluster, and ends it with the test.
+// start starts a cluster, which stops at the end of the test.
 func start(t testing.TB) *cluster {
 	t.Helper()
 	possible(t)
-	dir, err := os.MkdirTemp("", "luksimg-slurm-") // a short name: sockets are in it
+	dir, err := os.MkdirTemp("", "luksimg-slurm-") // paths of sockets must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func start(t testing.TB) *cluster {
 
 func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
-// keeper starts the keeper, and returns what has it start a daemon.
+// keeper starts the keeper, and returns a function that starts a daemon in it.
 func (c *cluster) keeper() (run func(name string, args ...string)) {
 	c.t.Helper()
 	self, err := os.Executable()
@@ -131,7 +131,7 @@ func (c *cluster) keeper() (run func(name string, args ...string)) {
 	}
 }
 
-// configure writes the key of munge, the configuration, and the folders.
+// configure writes the key of munge and the configuration, and creates the folders.
 func (c *cluster) configure() {
 	c.t.Helper()
 	host, err := os.Hostname()
@@ -154,10 +154,10 @@ func (c *cluster) configure() {
 	c.must(os.Mkdir(c.work, 0o700))
 	c.must(os.WriteFile(c.path("slurm.conf"), []byte(b.String()), 0o644))
 	c.must(os.WriteFile(c.path("munge.key"), []byte(strings.Repeat("not a secret", 10)), 0o600))
-	c.must(os.Chmod(c.dir, 0o711)) // munge wants its socket to be reachable
+	c.must(os.Chmod(c.dir, 0o711)) // munge requires that its socket is reachable
 }
 
-// freePorts returns ports of 127.0.0.1 where nobody listens.
+// freePorts returns unused ports of 127.0.0.1.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for range n {
@@ -165,13 +165,13 @@ func freePorts(t testing.TB, n int) (ports []int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // when all of them are known, so that they differ
+		defer l.Close() // close them together, so that the ports differ
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }
 
-// report shows what the daemons and the jobs said.
+// report logs the output of the daemons and the jobs.
 func (c *cluster) report() {
 	names, _ := filepath.Glob(filepath.Join(c.work, "slurm-*.out"))
 	for _, name := range append(names, c.path("log")) {
@@ -187,7 +187,7 @@ func (c *cluster) must(err error) {
 	}
 }
 
-// try runs a command in the folder for work, and returns what it prints.
+// try runs a command in the working folder and returns its output.
 func (c *cluster) try(name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = c.work, c.env
@@ -199,7 +199,7 @@ func (c *cluster) try(name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// look finds a program by the PATH of the commands.
+// look finds a program on the PATH of the commands.
 func (c *cluster) look(name string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -217,7 +217,7 @@ func (c *cluster) look(name string) (string, error) {
 	return need.Path(name)
 }
 
-// run is try for what must succeed. What is printed is trimmed.
+// run is like try for a command that must succeed. It trims the output.
 func (c *cluster) run(name string, args ...string) string {
 	c.t.Helper()
 	out, err := c.try(name, args...)
@@ -225,17 +225,18 @@ func (c *cluster) run(name string, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// until waits for something to become true. It takes minutes to give up: the machine may be busy.
+// until waits until ok returns true. It waits for minutes, because the machine can be busy.
 func (c *cluster) until(what string, ok func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("it takes too long until %s", what)
+			c.t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// job returns what scontrol tells of a job, or a task of an array: JobState, Restarts and so on.
+// job returns the properties that scontrol shows for a job or a task of an array: JobState, Restarts
+// and so on.
 func (c *cluster) job(id string) map[string]string {
 	c.t.Helper()
 	fields := map[string]string{}
@@ -247,7 +248,7 @@ func (c *cluster) job(id string) map[string]string {
 	return fields
 }
 
-// await waits until a job has come to this state, and fails if it ends in another.
+// await waits until a job reaches this state, and fails if the job ends in another.
 func (c *cluster) await(id, state string) {
 	c.t.Helper()
 	c.until("job "+id+" is "+state, func() bool {
@@ -261,8 +262,8 @@ func (c *cluster) await(id, state string) {
 	})
 }
 
-// requeue kills a running task, puts it back into the queue, and has it start soon. Slurm would let it wait for
-// two minutes: what was permitted for the task before it was killed, by the second, is revoked.
+// requeue kills a running task, requeues it, and makes it start soon. By default Slurm waits for two
+// minutes, because credentials of the killed task are revoked with a resolution of seconds.
 func (c *cluster) requeue(id string) {
 	c.t.Helper()
 	before := c.job(id)["Restarts"]
@@ -276,13 +277,13 @@ func (c *cluster) requeue(id string) {
 	c.until("job "+id+" starts again", func() bool { return c.job(id)["JobState"] != "PENDING" })
 }
 
-// submit submits a script, and returns the id of the job.
+// submit submits a script and returns the ID of the job.
 func (c *cluster) submit(args ...string) string {
 	c.t.Helper()
 	return c.run("sbatch", append([]string{"--parsable"}, args...)...)
 }
 
-// outputs returns what the jobs have printed.
+// outputs returns the output of the jobs whose files match the pattern.
 func (c *cluster) outputs(pattern string) string {
 	c.t.Helper()
 	names, err := filepath.Glob(filepath.Join(c.work, pattern))

@@ -18,20 +18,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Slurm's daemons, and the tasks that they start, must not stay when a test ends, in whatever way. So a
-// test does not start them itself: the keeper does, which is this program again, in a session of its
-// own. It is also the parent of all orphans below it. When its standard input ends, as it does when the
-// test was killed too, it ends all processes below it and removes the folder of the cluster.
+// Slurm's daemons and their tasks must not outlive the test, however it ends. So the test does not
+// start them itself: the keeper does. The keeper is this program in a separate session, and the parent
+// of all orphans below it. When its standard input closes, even because the test was killed, it ends
+// all processes below it and removes the folder of the cluster.
 
-// keeperFolder is the variable with the folder that the keeper removes. It makes this program a keeper.
+// keeperFolder is the environment variable that makes this program a keeper. Its value is the folder
+// that the keeper removes.
 const keeperFolder = "LUKSIMG_SLURM_KEEPER"
 
-// victimFolder makes this program a test that is about to be killed: see TestKilled.
+// victimFolder makes this program the test that TestKilled kills.
 const victimFolder = "LUKSIMG_SLURM_VICTIM"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(keeperFolder); dir != "" {
-		runtime.LockOSThread() // the daemons get a signal when the thread that started them ends
+		runtime.LockOSThread() // the daemons get a signal when their parent thread ends
 		if err := keep(dir); err != nil {
 			fmt.Fprintln(os.Stderr, "keeper:", err)
 			os.Exit(1)
@@ -45,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// keep starts the commands that it reads, an array of strings each, until there are no more. It
-// returns when no process is left.
+// keep starts the commands that it reads, each an array of strings, until its input ends. It returns
+// when no process is left.
 func keep(dir string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("becoming the parent of orphans: %w", err)
@@ -71,11 +72,11 @@ func keep(dir string) error {
 	return errors.Join(failed, os.RemoveAll(dir))
 }
 
-// A keeper has the daemons that are running, in the order in which they were started.
+// A keeper holds the running daemons in the order of their start.
 type keeper struct {
 	mu      sync.Mutex
 	daemons []int
-	none    bool // there is no child
+	none    bool // no child is left
 }
 
 func (k *keeper) start(log string, argv []string) error {
@@ -97,7 +98,7 @@ func (k *keeper) start(log string, argv []string) error {
 	return nil
 }
 
-// reap takes leave of all children that have ended.
+// reap waits for all children that have ended.
 func (k *keeper) reap() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -119,7 +120,7 @@ func (k *keeper) reap() {
 	}
 }
 
-// end has the daemons end, the last first, and kills what is left.
+// end ends the daemons, the last one first, and kills the rest.
 func (k *keeper) end() {
 	running := func() (pid int, ok bool) {
 		k.reap()
@@ -137,7 +138,7 @@ func (k *keeper) end() {
 		}
 		unix.Kill(pid, unix.SIGTERM)
 	}
-	// The children of what is killed become children of the keeper.
+	// The children of killed processes become children of the keeper.
 	for {
 		k.reap()
 		k.mu.Lock()
@@ -153,13 +154,13 @@ func (k *keeper) end() {
 	}
 }
 
-// childrenOf lists the processes whose parent is this one.
+// childrenOf lists the child processes of a process.
 func childrenOf(parent int) (pids []int) {
 	names, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
 		// 4711 (a name, with any character) S parent ...
 		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")

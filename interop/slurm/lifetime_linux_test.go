@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestKilled kills a test that has a cluster with a running task. Nothing of it may stay.
+// TestKilled kills a test whose cluster has a running task. No process and no file may remain.
 func TestKilled(t *testing.T) {
 	if name := os.Getenv(victimFolder); name != "" {
 		c := start(t)
@@ -29,12 +29,12 @@ func TestKilled(t *testing.T) {
 	c.must(err)
 	before := processesOf(string(dir))
 	if len(before) < 1+1+nodes+2 {
-		t.Errorf("a cluster with a task is %d processes: %q", len(before), before)
+		t.Errorf("a cluster with a task has %d processes: %q", len(before), before)
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
 	c.until("all processes of the cluster have ended", func() bool { return len(processesOf(string(dir))) == 0 })
-	c.until("its folder is gone", func() bool { _, err := os.Stat(string(dir)); return os.IsNotExist(err) })
+	c.until("the folder is removed", func() bool { _, err := os.Stat(string(dir)); return os.IsNotExist(err) })
 }
 
 // processesOf lists the processes that have this folder in their environment.

@@ -12,20 +12,20 @@ import (
 	"testing"
 )
 
-// A proxy stands between the tasks and a server of the S3 protocol, and holds requests up. So a task can be
-// met in the middle of its work.
+// A proxy stands between the tasks and an S3 server, and can hold requests. A test can thus act on a
+// task in the middle of its work.
 type proxy struct {
 	*httptest.Server
 	proxied http.Handler
 
 	mu      sync.Mutex
 	held    func(*http.Request) bool
-	again   chan struct{}  // is closed when held changes
-	waiting map[string]int // requests that are held up, by name
-	stored  map[string]int // those that the server took
+	again   chan struct{}  // closed when held changes
+	waiting map[string]int // held requests, by name
+	stored  map[string]int // requests that the server accepted, by name
 }
 
-// newProxy starts a proxy of a server. It holds nothing up.
+// newProxy starts a proxy of a server, which holds no requests.
 func newProxy(t testing.TB, server string) *proxy {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -34,7 +34,7 @@ func newProxy(t testing.TB, server string) *proxy {
 	}
 	p := &proxy{held: func(*http.Request) bool { return false }, again: make(chan struct{}), waiting: map[string]int{}, stored: map[string]int{}}
 	p.proxied = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host }, // and the same Host, which is signed
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host }, // keeps Host, which is signed
 		ModifyResponse: func(r *http.Response) error {
 			p.count(p.stored, r.Request, r.StatusCode == http.StatusOK || r.StatusCode == http.StatusPartialContent)
 			return nil
@@ -43,11 +43,12 @@ func newProxy(t testing.TB, server string) *proxy {
 	}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
-	t.Cleanup(func() { p.hold(nil) }) // before that: it waits for all requests
+	t.Cleanup(func() { p.hold(nil) }) // runs before the server closes, which waits for all requests
 	return p
 }
 
-// nameOf is what a request is counted by: its method, and the number of the part, or else its path.
+// nameOf returns the name under which a request is counted: its method, and the part number or the
+// path.
 func nameOf(r *http.Request) string {
 	if n := r.URL.Query().Get("partNumber"); n != "" {
 		return r.Method + " part " + n
@@ -63,7 +64,7 @@ func (p *proxy) count(in map[string]int, r *http.Request, yes bool) {
 	}
 }
 
-// hold says which requests are held up from now on; nil is none.
+// hold sets which requests are held; nil holds none.
 func (p *proxy) hold(held func(*http.Request) bool) {
 	if held == nil {
 		held = func(*http.Request) bool { return false }
@@ -75,7 +76,7 @@ func (p *proxy) hold(held func(*http.Request) bool) {
 	p.again = make(chan struct{})
 }
 
-// holds and stores tell how many requests of a name are held up, and how many the server took.
+// holds returns how many requests of a name are held, and stores how many the server accepted.
 func (p *proxy) holds(name string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,8 +89,8 @@ func (p *proxy) stores(name string) int {
 	return p.stored[name]
 }
 
-// ServeHTTP implements [http.Handler]. A request whose client goes away while it is held up does not
-// come to the server.
+// ServeHTTP implements [http.Handler]. A held request does not reach the server if its client
+// disconnects.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPut {
 		body, err := io.ReadAll(r.Body)

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestShellcheck has shellcheck look at the scripts of the example.
+// TestShellcheck runs shellcheck on the scripts of the example.
 func TestShellcheck(t *testing.T) {
 	names, err := filepath.Glob("../../examples/slurm/*")
 	if err != nil || len(names) != 3 {
@@ -19,8 +19,8 @@ func TestShellcheck(t *testing.T) {
 	need.Run(t, "", "shellcheck", names...)
 }
 
-// TestSubmit submits twice, with a program in place of sbatch: the job, a file or an object, is planned once, and
-// another number of shards is refused.
+// TestSubmit submits twice, with a recording program in place of sbatch. It must plan a job, in a file
+// or an object, once, and reject another number of shards.
 func TestSubmit(t *testing.T) {
 	name, err := command()
 	if err != nil {

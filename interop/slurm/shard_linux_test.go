@@ -32,10 +32,10 @@ const (
 	accessKey, secretKey = "slurm", "not a secret"
 )
 
-// commandDir is where the command is built, if it is.
+// commandDir is the folder of the built command, or "".
 var commandDir string
 
-// command builds the command, once.
+// command builds the command once.
 var command = sync.OnceValues(func() (name string, err error) {
 	if commandDir, err = os.MkdirTemp("", "luksimg-"); err != nil {
 		return "", err
@@ -47,17 +47,18 @@ var command = sync.OnceValues(func() (name string, err error) {
 	return name, nil
 })
 
-// A site is a cluster with the command, the scripts of examples/slurm, and a store behind a proxy.
+// A site is a cluster with the command, the scripts of examples/slurm, and an S3 server behind a proxy.
 type site struct {
 	*cluster
 	command string
 	scripts string
 	store   *proxy
-	objects string // the folder of the bucket
+	objects string // folder of the bucket
 	client  *cos.Client
 }
 
-// newSite starts one. In its folder are a disk, as disk.raw and disk.qcow2, and the keys dek.b64 and volume.key.
+// newSite starts a site. Its working folder has a disk, as disk.raw and disk.qcow2, and the keys
+// dek.b64 and volume.key.
 func newSite(t *testing.T) *site {
 	t.Helper()
 	possible(t)
@@ -90,10 +91,10 @@ func abs(t *testing.T, name string) string {
 	return name
 }
 
-// in returns the name of a file in the folder for work.
+// in returns the path of a file in the working folder.
 func (s *site) in(name string) string { return filepath.Join(s.work, name) }
 
-// disk has noise in two places, and zeros.
+// disk returns a disk of zeros with random data in two places.
 func disk() []byte {
 	b := make([]byte, diskSize)
 	r := rand.NewChaCha8([32]byte{21})
@@ -102,10 +103,11 @@ func disk() []byte {
 	return b
 }
 
-// luksFlags are those of a plan, and of an encrypt that makes the same image but for the salts in its header.
+// luksFlags are the flags of the plan, and of an encrypt that makes the same image except for the salts
+// in the header.
 var luksFlags = []string{"--format", "luks1", "--volume-key-file", "volume.key", "--pbkdf-force-iterations", "1000"}
 
-// submitAll submits an array and what finishes it, and returns their ids.
+// submitAll submits the array and the finishing job, and returns their IDs.
 func (s *site) submitAll(src, dst string) (array, last string) {
 	s.t.Helper()
 	args := append([]string{src, dst, "web.job", "dek.b64", strconv.Itoa(shards), "--part-size", "5M"}, luksFlags...)
@@ -130,7 +132,7 @@ func (s *site) plan() *shard.Job {
 	return j
 }
 
-// states tells how many parts are there of each shard, and how many it has.
+// states returns the number of completed parts and of all parts for each shard.
 func (s *site) states() string {
 	s.t.Helper()
 	cmd := exec.Command(s.command, "shard", "status", "--json", "web.job")
@@ -146,7 +148,7 @@ func (s *site) states() string {
 	return strings.Join(states, ", ")
 }
 
-// compare compares an image with what a plain encrypt makes, with the same header.
+// compare compares an image with the result of a plain encrypt with the same header.
 func (s *site) compare(image string) {
 	s.t.Helper()
 	if !filepath.IsAbs(image) {
@@ -176,12 +178,12 @@ func sum(t testing.TB, name string) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// TestObject has an array make an object of an image that all nodes see. One task is requeued while it
+// TestObject makes an object from an image that all nodes can read. One task is requeued while it
 // uploads, one runs twice at once, and one comes late.
 func TestObject(t *testing.T) {
 	s := newSite(t)
 	s.run("scontrol", "update", "NodeName=n3", "State=DRAIN", "Reason=late")
-	var first int // part of shard 1, the only part that is let through
+	var first int // part of shard 1, the only part that passes the proxy
 	s.store.hold(func(r *http.Request) bool {
 		n, err := strconv.Atoi(r.URL.Query().Get("partNumber"))
 		if err == nil && first == 0 {
@@ -206,7 +208,7 @@ func TestObject(t *testing.T) {
 		s.await(id, "COMPLETED")
 	}
 	if n := s.store.stores(of(1)); n != 1 {
-		t.Errorf("the part that was there before the task was killed was uploaded %d times", n)
+		t.Errorf("the part uploaded before the task was killed was uploaded %d times", n)
 	}
 	if got := s.states(); got != "done 3/3, done 3/3, done 3/3, waiting 0/3" {
 		t.Errorf("shards: %s", got)
@@ -218,27 +220,27 @@ func TestObject(t *testing.T) {
 	s.await(last, "COMPLETED")
 	s.compare(filepath.Join(s.objects, "disk.luks"))
 	s.onlyObjects("disk.luks")
-	// Later still.
+	// This task comes after finish.
 	late := s.submit("--array=0", filepath.Join(s.scripts, "shard.sbatch"), "web.job", "dek.b64")
 	s.await(late+"_0", "COMPLETED")
 	if out := s.outputs("slurm-" + late + "_0.out"); !strings.Contains(out, "already finished") {
-		t.Errorf("a task after the end says %s", out)
+		t.Errorf("a task after finish printed %s", out)
 	}
 	s.onlyObjects("disk.luks")
 }
 
-// onlyObjects checks that there is nothing in the bucket but these objects: no uploads, no parts, no records.
+// onlyObjects checks that the bucket has only these objects, and no uploads, parts or records.
 func (s *site) onlyObjects(want ...string) {
 	s.t.Helper()
 	uploads, err := s.client.Uploads(s.t.Context(), "us-south", "images", "")
 	s.must(err)
 	if len(uploads) > 0 {
-		s.t.Errorf("uploads that are not completed: %+v", uploads)
+		s.t.Errorf("incomplete uploads: %+v", uploads)
 	}
 	j := s.plan()
 	at := cos.Object{Region: "us-south", Bucket: "images", Key: "disk.luks"}
 	if parts, err := s.client.ResumeParts(s.t.Context(), at, j.UploadID, j.Image.FileSize, j.PartSize); !errors.Is(err, fs.ErrNotExist) {
-		s.t.Errorf("the parts of the upload: %+v, %v", parts, err)
+		s.t.Errorf("parts of the upload: %+v, %v", parts, err)
 	}
 	// The server has a file for each object and for each part.
 	if got := filesIn(s.t, s.objects); !slices.Equal(got, want) {
@@ -262,13 +264,13 @@ func filesIn(t testing.TB, dir string) (names []string) {
 	return names
 }
 
-// TestFile has an array make a file that all nodes see of an object. One task is killed: so the job that
-// depends on it is canceled, and all is submitted again.
+// TestFile makes a file that all nodes can write from an object. One task is killed, so Slurm cancels
+// the finishing job, and everything is submitted again.
 func TestFile(t *testing.T) {
 	s := newSite(t)
 	s.must(os.Mkdir(s.in("shared"), 0o700))
 	s.run("cp", "disk.raw", filepath.Join(s.objects, "disk.raw"))
-	// What shard 0 needs of the disk, but for its beginning.
+	// This is the part of the disk that shard 0 reads, except its start.
 	s.store.hold(func(r *http.Request) bool {
 		_, first, _ := strings.Cut(r.Header.Get("Range"), "bytes=")
 		first, _, _ = strings.Cut(first, "-")
@@ -279,7 +281,7 @@ func TestFile(t *testing.T) {
 	for _, i := range []string{"1", "2", "3"} {
 		s.await(array+"_"+i, "COMPLETED")
 	}
-	s.until("two parts of shard 0 are there", func() bool { return s.states() == "partial 2/3, done 3/3, done 3/3, done 3/3" })
+	s.until("two parts of shard 0 exist", func() bool { return s.states() == "partial 2/3, done 3/3, done 3/3, done 3/3" })
 	s.kill(s.job(array + "_0")["JobId"])
 	s.await(array+"_0", "FAILED")
 	s.await(last, "CANCELLED")
@@ -288,7 +290,7 @@ func TestFile(t *testing.T) {
 	s.await(last, "COMPLETED")
 	for i, want := range []string{"1 made, 2 existed", "0 made", "0 made", "0 made"} {
 		if out := s.outputs(fmt.Sprintf("slurm-%s_%d.out", again, i)); !strings.Contains(out, want) {
-			t.Errorf("shard %d, again: %s", i, out)
+			t.Errorf("shard %d, second run: %s", i, out)
 		}
 	}
 	if got := filesIn(t, s.in("shared")); !slices.Equal(got, []string{"disk.luks"}) {
@@ -297,7 +299,7 @@ func TestFile(t *testing.T) {
 	s.compare("shared/disk.luks")
 }
 
-// kill kills the command that a job runs, as the kernel does when memory is short.
+// kill kills the command of a job, as the kernel does when memory is short.
 func (s *site) kill(id string) {
 	s.t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/environ")

@@ -1,12 +1,13 @@
 #!/bin/bash
-# build.sh - make all files of a release in dist/: binaries in archives, packages, lists of the modules in each binary, an OCI
-# image, a formula for Homebrew, checksums. They are made of the commit that is checked out and of nothing else, in a clone.
-# It publishes nothing, and needs no network once the tools and modules are there.
+# build.sh - make all files of a release in dist/: archives of binaries, packages, module lists of each
+# binary, an OCI image, a Homebrew formula, and checksums. They are made in a clone, from nothing but
+# the commit that is checked out. The script publishes nothing, and needs no network once the tools and
+# modules are downloaded.
 #
 #   scripts/release/build.sh --snapshot    of any commit
 #   scripts/release/build.sh               of a commit that has a tag
 #
-# The same commit and the same version of Go make the same bytes.
+# The same commit and the same version of Go produce the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
@@ -16,7 +17,7 @@ case ${1:-} in
 '') ;;
 *) echo 'usage: build.sh [--snapshot]' >&2; exit 1 ;;
 esac
-[ -z "$(git status --porcelain)" ] || echo 'release: what is not committed is not in it' >&2
+[ -z "$(git status --porcelain)" ] || echo 'release: the release does not contain uncommitted changes' >&2
 commit=$(git rev-parse HEAD)
 scripts/release/tools.sh
 
@@ -29,19 +30,19 @@ unset GITHUB_TOKEN GITLAB_TOKEN GITEA_TOKEN GOOS GOARCH GOAMD64 GOARM64 GOPPC64 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH PATH=$top/.cache/bin:$PATH LC_ALL=C TZ=UTC
 umask 022
-# The tags of other Go modules, as cmd/luksimg-pkcs11/v0.1.0, are no releases.
+# Tags of other Go modules, such as cmd/luksimg-pkcs11/v0.1.0, are not releases.
 tag=$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) && export GORELEASER_CURRENT_TAG=$tag
 
 goreleaser release --clean --skip=publish,announce "${snapshot[@]}"
 
-# field NAME: of dist/metadata.json.
+# field NAME: print a field of dist/metadata.json.
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" dist/metadata.json; }
 version=$(field version)
-[ "$(field commit)" = "$commit" ] || { echo "release: this is not of commit $commit" >&2; exit 1; }
+[ "$(field commit)" = "$commit" ] || { echo "release: dist/metadata.json is not of commit $commit" >&2; exit 1; }
 images=()
 for arch in amd64 arm64 ppc64le s390x; do
 	binary=$(echo dist/*_linux_"$arch"*/luksimg)
-	[ -f "$binary" ] || { echo "release: there is no binary for linux/$arch" >&2; exit 1; }
+	[ -f "$binary" ] || { echo "release: no binary for linux/$arch" >&2; exit 1; }
 	images+=("linux/$arch=$binary")
 done
 oci=luksimg_${version}_oci.tar

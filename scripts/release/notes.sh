@@ -1,5 +1,5 @@
 #!/bin/bash
-# notes.sh - print the section of CHANGELOG.md for a version. There must be one, with a date.
+# notes.sh - print the section of CHANGELOG.md for a version. The section must exist and have a date.
 #
 #   scripts/release/notes.sh v0.1.0
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/bin/bash
-# prepare.sh - make the files of a release that are no binaries: manual pages, completions, licenses.
+# prepare.sh - make the files of a release other than binaries: manual pages, completions, licenses.
 #
 #   scripts/release/prepare.sh DIR
 set -euo pipefail
@@ -8,11 +8,11 @@ dir=${1:?usage: prepare.sh DIR}
 rm -rf "$dir"
 mkdir -p "$dir/man" "$dir/completions"
 
-# The pages of this very commit, which docs/man has to have too.
+# The manual pages are those of this commit, and docs/man must have the same.
 unset GOOS GOARCH
 go run ./cmd/luksimg man "$dir/man" >/dev/null
 for page in docs/man/*.1; do
-	cmp -s "$page" "$dir/man/${page##*/}" || { echo "prepare: $page is not what the command says: make docs writes it anew" >&2; exit 1; }
+	cmp -s "$page" "$dir/man/${page##*/}" || { echo "prepare: $page is out of date: run make docs" >&2; exit 1; }
 done
 gzip -9n "$dir"/man/*.1
 
@@ -21,7 +21,8 @@ go run ./cmd/luksimg completion fish >"$dir/completions/luksimg.fish"
 go run ./cmd/luksimg completion powershell >"$dir/completions/luksimg.ps1"
 go run ./cmd/luksimg completion zsh >"$dir/completions/_luksimg"
 
-# modules FOLDER SYSTEM...: path, version and folder of each module whose code is in the program of a folder, on any of the systems.
+# modules FOLDER SYSTEM...: print path, version and folder of each module whose code the program of a
+# folder contains on any of the systems.
 modules() {
 	local folder=$1 os; shift
 	for os; do
@@ -29,14 +30,14 @@ modules() {
 	done | LC_ALL=C sort -u
 }
 
-# license NAME FILE...: a part of the list.
+# license NAME FILE...: print one entry of the list.
 license() {
 	local name=$1 file; shift
 	printf '\n==== %s ====\n' "$name"
 	for file; do echo; cat "$file"; done
 }
 
-# licenses FOLDER SYSTEM...: the licenses of the program of a folder.
+# licenses FOLDER SYSTEM...: print the licenses of the program of a folder.
 licenses() {
 	local program=${1##*/} path version folder files
 	echo "Licenses of $program and of all code that is linked into it."

@@ -1,7 +1,7 @@
 #!/bin/bash
-# tools.sh - build the programs that make and check a release into .cache/bin/, of the versions that
-# tools/release/go.mod pins. Once they are there the script does nothing. The first time it takes
-# minutes, Go, and a Go module proxy.
+# tools.sh - build the programs that make and check a release into .cache/bin/, in the versions that
+# tools/release/go.mod pins. If they exist, the script does nothing. The build takes minutes, and needs
+# Go and a Go module proxy.
 #
 #   scripts/release/tools.sh
 set -euo pipefail

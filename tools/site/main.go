@@ -1,5 +1,5 @@
-// Command site makes a static site of the README and of docs, with search, that needs no server: it opens
-// from a folder too.
+// Command site makes a static site of the README and docs, with search. It needs no server and also
+// works from a folder.
 //
 //	site [-root REPOSITORY] OUT
 package main
@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	root := flag.String("root", ".", "the folder of the repository")
+	root := flag.String("root", ".", "folder of the repository")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: site [-root REPOSITORY] OUT")

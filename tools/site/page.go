@@ -19,19 +19,19 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// repository is where files of the repository are shown that have no page.
+// repository is the address of files of the repository that are not in the site.
 const repository = "https://github.com/luksimg/luksimg/blob/main/"
 
-// A page is a Markdown file that was rendered.
+// A page is a rendered Markdown file.
 type page struct {
 	address  string
 	title    string
 	body     string
-	links    []string // to other Markdown files, in order
+	links    []string // links to other Markdown files, in order
 	sections []section
 }
 
-// A section is what the search finds: a heading and the text below it.
+// A section is a unit of the search: a heading and the text below it.
 type section struct {
 	Address string `json:"a"`
 	Page    string `json:"p"`
@@ -39,7 +39,7 @@ type section struct {
 	Text    string `json:"x"`
 }
 
-// render renders a Markdown file of GitHub's kind. Raw HTML is left out.
+// render renders a file in GitHub Flavored Markdown. It omits raw HTML.
 func (s *site) render(name string, src []byte) (*page, error) {
 	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 	doc := md.Parser().Parse(text.NewReader(src), parser.WithContext(parser.NewContext(parser.WithIDs(&slugs{seen: map[string]bool{}}))))
@@ -78,7 +78,7 @@ func (s *site) render(name string, src []byte) (*page, error) {
 	return p, nil
 }
 
-// target is the address in the site of what a page links to, or shows.
+// target returns the address in the site of the target of a link or an image.
 func (s *site) target(p *page, name, to string, shown bool) (string, error) {
 	u, err := url.Parse(to)
 	if err != nil {
@@ -94,9 +94,9 @@ func (s *site) target(p *page, name, to string, shown bool) (string, error) {
 	fi, err := os.Stat(filepath.Join(s.root, file))
 	switch {
 	case !filepath.IsLocal(file):
-		return "", fmt.Errorf("%s is out of the repository", to)
+		return "", fmt.Errorf("%s is outside of the repository", to)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%s is not there", to)
+		return "", fmt.Errorf("%s does not exist", to)
 	case err != nil:
 		return "", err
 	}
@@ -113,7 +113,7 @@ func (s *site) target(p *page, name, to string, shown bool) (string, error) {
 	return repository + file + u.String(), nil
 }
 
-// sectionsOf cuts a page at its headings.
+// sectionsOf splits a page at its headings.
 func sectionsOf(p *page, doc ast.Node, src []byte) []section {
 	all := []section{{Address: p.address, Page: p.title, Title: p.title}}
 	for n := doc.FirstChild(); n != nil; n = n.NextSibling() {
@@ -133,7 +133,7 @@ func sectionsOf(p *page, doc ast.Node, src []byte) []section {
 	return all
 }
 
-// plainText is the text in a node, with single spaces.
+// plainText returns the text of a node, with single spaces.
 func plainText(n ast.Node, src []byte) string {
 	var b strings.Builder
 	ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -171,7 +171,7 @@ func plainText(n ast.Node, src []byte) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// slugs makes the anchors of headings as GitHub does.
+// slugs makes the anchors of headings like GitHub.
 type slugs struct{ seen map[string]bool }
 
 func (s *slugs) Generate(value []byte, _ ast.NodeKind) []byte {

@@ -17,17 +17,17 @@ import (
 // sources are the Markdown files of the site, relative to the repository.
 var sources = []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/cli/*.md", "benchmarks/README.md"}
 
-// manual is the first page of the manual; the navigation leads to no other one.
+// manual is the first page of the manual, and the only one in the navigation.
 const manual = "docs/cli/luksimg.md"
 
 //go:embed theme
 var theme embed.FS
 
-// A site is all pages, by the name of their Markdown files.
+// A site holds all pages by the name of their Markdown files.
 type site struct {
 	root  string
 	pages map[string]*page
-	order []string // of the navigation
+	order []string // order of the navigation
 	files map[string]bool
 }
 
@@ -57,17 +57,17 @@ func load(root string) (*site, error) {
 		}
 	}
 	if s.pages["README.md"] == nil || s.pages[manual] == nil {
-		return nil, errors.New("no README.md, or no docs/cli: this is not the folder of the repository")
+		return nil, errors.New("README.md or docs/cli is missing: this is not the folder of the repository")
 	}
 	s.order = s.navigation()
 	return s, nil
 }
 
-// start is the page that the navigation has first after the README.
+// start is the first page of the navigation after the README.
 const start = "docs/getting-started.md"
 
-// navigation lists the pages in the order of the links in the README from start on, then those that the
-// README links to before, and then the others.
+// navigation lists the pages in the order of the README's links: first the links from start on, then
+// earlier links, then all other pages.
 func (s *site) navigation() []string {
 	order := []string{"README.md"}
 	add := func(name string) {
@@ -92,7 +92,7 @@ func (s *site) navigation() []string {
 	return order
 }
 
-// address is where the page of a Markdown file is in the site.
+// address returns the address in the site of a Markdown file.
 func address(name string) string {
 	if name == "README.md" {
 		return "index.html"
@@ -100,26 +100,26 @@ func address(name string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(name, "docs/"), ".md") + ".html"
 }
 
-// fileAddress is where a file is in the site that a page shows.
+// fileAddress returns the address in the site of a file that a page shows.
 func fileAddress(name string) string { return "files/" + name }
 
-// relative is the address of to on the page at from.
+// relative returns the address of to relative to the page from.
 func relative(from, to string) string {
 	return strings.Repeat("../", strings.Count(from, "/")) + to
 }
 
-// A link is one of the navigation.
+// A navLink is a link of the navigation.
 type navLink struct {
 	Title, Address string
 	Here           bool
 }
 
-// write writes the site into a folder, which is new, or was made by it.
+// write writes the site to a folder that is empty or that contains a site.
 func (s *site) write(out string) error {
 	const mark = "search-index.js"
 	if old, err := os.ReadDir(out); err == nil && len(old) > 0 {
 		if _, err := os.Stat(filepath.Join(out, mark)); err != nil {
-			return fmt.Errorf("%s is not empty, and no site is in it", out)
+			return fmt.Errorf("%s is not empty and does not contain a site", out)
 		}
 		if err := os.RemoveAll(out); err != nil {
 			return err

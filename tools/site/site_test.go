@@ -14,11 +14,11 @@ import (
 	"github.com/luksimg/luksimg/internal/browser"
 )
 
-var update = flag.Bool("update", false, "take the screenshots in docs/pictures anew")
+var update = flag.Bool("update", false, "update the screenshots in docs/pictures")
 
 const root = "../.."
 
-// made makes the site, and returns the folder and all its pages.
+// made makes the site, and returns its folder and all pages.
 func made(t *testing.T) (out string, pages []string) {
 	t.Helper()
 	s, err := load(root)
@@ -41,15 +41,15 @@ func made(t *testing.T) (out string, pages []string) {
 	return out, pages
 }
 
-// seen is what a browser tells of a page.
+// seen is what the browser reports about a page.
 type seen struct {
 	Page   string
-	Scroll float64  // pixels that the page is wide
-	Wide   []string // elements that stick out
+	Scroll float64  // width of the page in pixels
+	Wide   []string // elements that are too wide
 	IDs    []string
-	Links  []string // absolute
-	Broken []string // images
-	Text   float64  // pixels of a letter of the body
+	Links  []string // absolute addresses
+	Broken []string // images that failed to load
+	Text   float64  // font size of the body in pixels
 }
 
 const look = `({
@@ -62,8 +62,8 @@ const look = `({
   text: parseFloat(view.getComputedStyle(document.body).fontSize),
 })`
 
-// TestPages has a browser show all pages on a phone and on a desktop: nothing sticks out, all images are
-// shown, and all links and anchors lead to something.
+// TestPages shows all pages in a browser, in the widths of a phone and a desktop. Nothing may be too
+// wide, all images must load, and all links and anchors must have a target.
 func TestPages(t *testing.T) {
 	out, pages := made(t)
 	for _, width := range []int{390, 1280} {
@@ -79,13 +79,13 @@ func TestPages(t *testing.T) {
 		links := 0
 		for _, p := range all {
 			if int(p.Scroll) > width || len(p.Wide) > 0 || p.Text < 14 {
-				t.Errorf("%s is %v wide in %d: %q", p.Page, p.Scroll, width, p.Wide)
+				t.Errorf("%s is %v pixels wide in a window of %d: %q", p.Page, p.Scroll, width, p.Wide)
 			}
 			if len(p.Broken) > 0 {
-				t.Errorf("%s: images that are not shown: %q", p.Page, p.Broken)
+				t.Errorf("%s: images that failed to load: %q", p.Page, p.Broken)
 			}
 			if d := duplicates(p.IDs); len(d) > 0 {
-				t.Errorf("%s: anchors that are there twice: %q", p.Page, d)
+				t.Errorf("%s: duplicate anchors: %q", p.Page, d)
 			}
 			for _, to := range p.Links {
 				links++
@@ -97,10 +97,10 @@ func TestPages(t *testing.T) {
 				case u.Scheme != "file" || !strings.HasPrefix(u.Path, out):
 					t.Errorf("%s leads out of the site: %s", p.Page, to)
 				case u.Fragment != "" && !slices.Contains(ids[u.Path], u.Fragment):
-					t.Errorf("%s: there is no %s", p.Page, to)
+					t.Errorf("%s: broken link to %s", p.Page, to)
 				default:
 					if fi, err := os.Stat(u.Path); err != nil || fi.IsDir() {
-						t.Errorf("%s: there is no %s", p.Page, to)
+						t.Errorf("%s: broken link to %s", p.Page, to)
 					}
 				}
 			}
@@ -130,7 +130,7 @@ func duplicates(all []string) (twice []string) {
 	return twice
 }
 
-// TestSearch types into the search, from a page in a folder too.
+// TestSearch types into the search field, also on a page in a folder.
 func TestSearch(t *testing.T) {
 	out, _ := made(t)
 	cases := []struct{ text, want string }{
@@ -177,11 +177,11 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	if len(got) != 2 || len(got[0]) != len(cases) {
-		t.Errorf("%d pages were tried", len(got))
+		t.Errorf("tested %d pages", len(got))
 	}
 }
 
-// TestWrites: only a folder that is empty or has a site is written to.
+// TestWrites checks that write accepts only a folder that is empty or contains a site.
 func TestWrites(t *testing.T) {
 	s, err := load(root)
 	if err != nil {
@@ -193,7 +193,7 @@ func TestWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.write(dir); err == nil {
-		t.Error("a folder of something else was written to")
+		t.Error("write accepted a folder with other files")
 	}
 	if _, err := os.Stat(mine); err != nil {
 		t.Error(err)
@@ -206,12 +206,12 @@ func TestWrites(t *testing.T) {
 	}
 }
 
-// TestRefuses: a page with a link that leads nowhere is not made.
+// TestRefuses checks that a page with a broken link is an error.
 func TestRefuses(t *testing.T) {
 	s := &site{root: root, pages: map[string]*page{"README.md": nil}, files: map[string]bool{}}
 	for _, text := range []string{"[a](no.md)", "![a](no.svg)", "[a](../../etc/passwd)", "![a](https://example.com/a.png)", "[a](javascript:alert(1))"} {
 		if _, err := s.render("docs/a.md", []byte(text)); err == nil {
-			t.Errorf("%s is taken", text)
+			t.Errorf("%s is accepted", text)
 		}
 	}
 	p, err := s.render("docs/a.md", []byte("# A\n\n[b](../README.md#x) [c](../LICENSE) <b onclick=x>d</b> ![e](pictures/luks2.svg)\n"))
@@ -224,11 +224,11 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 	if strings.Contains(p.body, "onclick") {
-		t.Error("raw HTML is taken")
+		t.Error("raw HTML is kept")
 	}
 }
 
-// TestScreenshots takes the screenshots of docs with -update. They are there, and small.
+// TestScreenshots makes the screenshots of docs with -update. They must exist and be small.
 func TestScreenshots(t *testing.T) {
 	const limit = 150_000
 	for name, width := range map[string]int{"site-phone.png": 390, "site-desktop.png": 1280} {

@@ -10,14 +10,14 @@ import (
 	"path/filepath"
 )
 
-// A corpus is what clusters are made of.
+// A corpus is the content of the clusters.
 type corpus struct {
 	name string
 	data []byte
 }
 
-// corpora returns what images are full of, size bytes of each: programs and documentation
-// of this system, its kernel, and noise with a text in between.
+// corpora returns the typical content of images, size bytes each: programs and documentation of this
+// system, its kernel, and random data mixed with text.
 func corpora(size int) []corpus {
 	var all []corpus
 	for _, c := range []struct{ name, dir string }{
@@ -32,8 +32,8 @@ func corpora(size int) []corpus {
 	return append(all, corpus{"half noise", halfNoise(size)})
 }
 
-// archive returns whole pieces of clusters of a tar archive of the regular files in dir,
-// size bytes at most. What can't be read is left out.
+// archive returns a tar archive of the regular files in dir, in complete pieces of clusters and at most
+// size bytes. It skips files that it cannot read.
 func archive(dir string, size int) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

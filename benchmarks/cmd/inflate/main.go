@@ -1,6 +1,6 @@
-// Command inflate runs package internal/inflate and its peers in turns, on one core, on
-// clusters of 64 KiB that were compressed each for itself, and prints the rates and their
-// ratios to the first peer.
+// Command inflate runs package internal/inflate and its peers in turns on one core. It decompresses
+// clusters of 64 KiB, each compressed separately, and prints the rates and their ratios to the first
+// peer.
 package main
 
 import (
@@ -19,21 +19,21 @@ import (
 	"github.com/luksimg/luksimg/internal/inflate"
 )
 
-// cluster is how many bytes are compressed together, as in a qcow2 image.
+// cluster is the number of bytes compressed together, as in a qcow2 image.
 const cluster = 64 << 10
 
-// A contender decompresses all of src, the clusters of dst.
+// A contender decompresses the clusters src to dst.
 type contender struct {
 	name string
 	run  func(dst []byte, src [][]byte) error
 }
 
-// peers and compress are what the libraries add that this was built with.
+// peers and compress can be set by the libraries of the build.
 var (
 	peers    []contender
 	compress = func(b []byte) []byte {
 		var z bytes.Buffer
-		w, _ := flate.NewWriter(&z, 6) // the level is one of its levels
+		w, _ := flate.NewWriter(&z, 6) // the level is valid
 		w.Write(b)
 		w.Close()
 		return z.Bytes()
@@ -41,9 +41,9 @@ var (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 25, "rounds that all contenders run on each piece of a corpus")
-	size := flag.Int("size", 16, "MiB of each corpus")
-	only := flag.String("only", "", "run this contender alone, for a profile of it")
+	rounds := flag.Int("rounds", 25, "number of rounds on each piece of a corpus")
+	size := flag.Int("size", 16, "size of each corpus in MiB")
+	only := flag.String("only", "", "run only this contender, for profiling")
 	flag.Parse()
 	all := append(peers, contender{"luksimg pairs", pairs}, contender{"luksimg", single}, contender{"klauspost", klauspost}, contender{"compress/flate", standard})
 	if *only != "" {
@@ -57,11 +57,11 @@ func main() {
 	}
 }
 
-// piece is how many clusters a contender decompresses in a turn.
+// piece is the number of clusters that a contender decompresses per turn.
 const piece = 16
 
-// measure runs the contenders on the pieces of a corpus in turns. What counts of a piece is a
-// contender's best round, which the others on the machine disturbed least.
+// measure runs the contenders on the pieces of a corpus in turns. The result for a piece is the best
+// round of each contender, which is the least disturbed by other processes.
 func measure(c corpus, all []contender, rounds int) error {
 	var packed [][]byte
 	bytesIn := 0
@@ -86,7 +86,7 @@ func measure(c corpus, all []contender, rounds int) error {
 				}
 				if round == 0 {
 					if !bytes.Equal(dst, c.data[i*cluster:][:len(dst)]) {
-						return fmt.Errorf("%s: other bytes than those that were compressed", all[k].name)
+						return fmt.Errorf("%s: the output differs from the compressed data", all[k].name)
 					}
 					clear(dst)
 				}
@@ -115,7 +115,7 @@ func single(dst []byte, src [][]byte) error {
 	return nil
 }
 
-// reader is the interface to use a decompressor of package flate again.
+// reader is the interface to reuse a decompressor of package flate.
 type reader interface {
 	io.Reader
 	Reset(r io.Reader, dict []byte) error

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// Files in the fast folder.
+// file returns the path of a file in the fast folder.
 func (c *config) file(name string) string { return filepath.Join(c.fast, name) }
 
 func (c *config) must(args ...string) error {
@@ -20,9 +20,9 @@ func (c *config) must(args ...string) error {
 	return nil
 }
 
-// prepare makes the sources: noise, for jobs without compression; for those with, a disk
-// of noise and text that deflate halves, which is hard to decode, both from a fixed seed,
-// and one of this system's files, as they are on the disk of a server.
+// prepare makes the sources. Jobs without compression use random data. Jobs with compression use a disk
+// of random data and text from a fixed seed, which deflate halves and which is hard to decode, and a
+// disk with files of this system, like the disk of a server.
 func (c *config) prepare() error {
 	c.key = c.file("key")
 	if err := os.WriteFile(c.key, []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="), 0o600); err != nil {
@@ -85,7 +85,7 @@ func writeNoise(name string, n int64) error {
 	return write(name, n, func(r *rand.ChaCha8, b []byte) { r.Read(b) })
 }
 
-// writeText writes half noise and half of what repeats.
+// writeText writes half random data, half repeating text.
 func writeText(name string, n int64) error {
 	return write(name, n, func(r *rand.ChaCha8, b []byte) {
 		for i := 0; i < len(b); i += 64 {
@@ -95,8 +95,8 @@ func writeText(name string, n int64) error {
 	})
 }
 
-// writeFiles writes what is in files of this system, n bytes in all: a quarter from each of
-// four folders, again from the start where one has less.
+// writeFiles writes n bytes of this system's files: a quarter from each of four folders. It starts
+// again if a folder has less.
 func writeFiles(name string, n int64) error {
 	f, err := os.Create(name)
 	if err != nil {
@@ -126,7 +126,7 @@ func writeFiles(name string, n int64) error {
 	return f.Close()
 }
 
-// copyTree writes the regular files below dir to w, up to n bytes of them.
+// copyTree writes up to n bytes of the regular files below dir to w.
 func copyTree(w io.Writer, dir string, n int64) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -168,7 +168,8 @@ func (c *config) luksimgEncrypt(src, dst, format string, more ...string) []strin
 		"--pbkdf-force-iterations", "1000", "--force", c.file(src), c.file(dst)}, more...)
 }
 
-// qemuEncrypt has qemu-img convert to LUKS. Its default is one coroutine in order.
+// qemuEncrypt converts to LUKS with qemu-img. By default, qemu-img uses one coroutine and writes in
+// order.
 func (c *config) qemuEncrypt(from, src string, more ...string) []string {
 	return append(append([]string{"qemu-img", "convert", "--object", "secret,id=k,file=" + c.key, "-f", from, "-O", "luks",
 		"-o", "key-secret=k,iter-time=10"}, more...), c.file(src), c.file("out"))
@@ -179,19 +180,19 @@ func (c *config) qemuDecrypt(src string, more ...string) []string {
 		"--image-opts", "driver=luks,key-secret=k,file.filename=" + c.file(src), "-O", "raw"}, more...), c.file("out"))
 }
 
-// fast is how qemu-img is fastest.
+// fast are the fastest options of qemu-img.
 var fast = []string{"-W", "-m", "16"}
 
 func one(args ...string) [][]string { return [][]string{args} }
 
-// jobs are all there are. The first contender of each is luksimg.
+// jobs returns all jobs. The first contender of each is luksimg.
 func (c *config) jobs() []job {
 	all := append(c.encryptJobs(), c.formatJobs()...)
 	all = append(all, c.containerJobs()...)
 	return append(all, c.otherJobs()...)
 }
 
-// containerJobs write other formats: encrypted ones, and plain ones.
+// containerJobs write encrypted and plain images in other formats.
 func (c *config) containerJobs() []job {
 	out := []string{c.file("out"), c.file("out.qcow2")}
 	qemuPlain := func(format string, more ...string) [][]string {
@@ -255,7 +256,7 @@ func (c *config) encryptJobs() []job {
 	luks1 := append(encrypt("1"),
 		contender{name: "qemu-img", cmds: one(c.qemuEncrypt("raw", "raw")...), without: one(c.qemuEncrypt("raw", "tiny")...), remove: out, slow: true, missing: has("qemu-img")},
 		contender{name: "qemu-img-W-m16", cmds: one(c.qemuEncrypt("raw", "raw", fast...)...), without: one(c.qemuEncrypt("raw", "tiny", fast...)...), remove: out, missing: has("qemu-img")},
-		// The filter does not make images: it writes into one that luksimg made.
+		// The nbdkit filter does not create images, so it writes to an image made by luksimg.
 		contender{name: "nbdkit", remove: out, missing: has("nbdcopy"),
 			before: func() error { return c.must("cp", c.file("luks1"), c.file("out")) },
 			cmds:   one("nbdcopy", "--", c.file("raw"), "[", "nbdkit", "--exit-with-parent", "file", c.file("out"), "--filter=luks", "passphrase=+"+c.key, "]")},
@@ -286,12 +287,12 @@ func (c *config) encryptJobs() []job {
 	}
 }
 
-// writeOnly reads nothing.
+// writeOnly returns a contender that writes without reading.
 func (c *config) writeOnly() contender {
 	return contender{name: "write-only", cmds: one(c.peers, "write", c.file("raw"), c.file("out")), remove: []string{c.file("out")}}
 }
 
-// formatJobs read other formats, to LUKS and to raw.
+// formatJobs read other formats and write LUKS and raw.
 func (c *config) formatJobs() []job {
 	out := []string{c.file("out")}
 	var all []job
@@ -307,7 +308,7 @@ func (c *config) formatJobs() []job {
 			{name: "luksimg", cmds: convert(f.name), remove: out},
 			{name: "qemu-img-W-m16", cmds: one(append(append([]string{"qemu-img", "convert", "-f", f.qemu, "-O", "raw"}, fast...), c.file(f.name), c.file("out"))...), remove: out},
 		}
-		if f.qemu == "qcow2" && f.name != "zstd" { // which it does not read by itself
+		if f.qemu == "qcow2" && f.name != "zstd" { // go-qcow2reader does not read zstd
 			raw = append(raw, contender{name: "go-qcow2reader", cmds: one(c.peers, "go-qcow2reader", c.file(f.name), c.file("out")), remove: out, slow: f.name == "zlib2m"})
 		}
 		if f.name == "qcow2" {
@@ -318,7 +319,7 @@ func (c *config) formatJobs() []job {
 	return all
 }
 
-// otherJobs are pipes, disks, maps and sizes.
+// otherJobs are jobs with pipes, disks, maps and sizes.
 func (c *config) otherJobs() []job {
 	pipe := func(middle string) [][]string {
 		return one(shell("cat " + c.file("raw") + " | " + middle + " | cat >/dev/null")...)
@@ -342,7 +343,7 @@ func (c *config) otherJobs() []job {
 					return err
 				}
 			}
-			// The disk has work of its own after a file was removed, which is not the job's.
+			// Wait until the disk has finished its own work after the removal of a file.
 			return c.must("sync")
 		}
 		all = append(all, job{name: "durable", bytes: c.durable, twice: true, contenders: []contender{

@@ -1,6 +1,6 @@
-// Command job measures the whole job, file to file, against other programs: encrypting,
-// decrypting and converting images, all contenders in turns, medians over rounds. It
-// writes the raw results, a line for each run, and prints ratios. run-job.sh builds what it needs.
+// Command job compares luksimg with other programs from file to file: encrypting, decrypting and
+// converting images. All contenders run in turns, and the results are medians over the rounds. It
+// writes the raw results, a line for each run, and prints ratios. run-job.sh builds the programs.
 package main
 
 import (
@@ -17,13 +17,13 @@ import (
 )
 
 type config struct {
-	luksimg, peers string // programs
-	fast, disk     string // folders: in memory, and on a disk
-	size           int64  // of the source, bytes
-	durable        int64  // of the source of the durable jobs
+	luksimg, peers string // paths of programs
+	fast, disk     string // folders in memory and on a disk
+	size           int64  // size of the source in bytes
+	durable        int64  // size of the source of the durable jobs in bytes
 	rounds         int
 	only           *regexp.Regexp
-	sweep          int64 // the largest size of the sweep
+	sweep          int64 // largest size of the sweep in bytes
 	key            string
 }
 
@@ -31,15 +31,15 @@ func main() {
 	var c config
 	var only, raw string
 	var mib, durable, sweep int64
-	flag.StringVar(&c.luksimg, "luksimg", "luksimg", "the program luksimg")
-	flag.StringVar(&c.peers, "peers", "peers", "the program peers")
+	flag.StringVar(&c.luksimg, "luksimg", "luksimg", "path of luksimg")
+	flag.StringVar(&c.peers, "peers", "peers", "path of peers")
 	flag.StringVar(&c.fast, "fast", "/dev/shm", "folder in memory")
 	flag.StringVar(&c.disk, "disk", os.TempDir(), "folder on a disk")
-	flag.Int64Var(&mib, "size", 1024, "MiB of source")
-	flag.Int64Var(&durable, "durable", 4096, "MiB of source of the durable jobs")
-	flag.Int64Var(&sweep, "sweep", 64<<10, "MiB of the largest source of the sweep over sizes; those over 16 GiB run once")
-	flag.IntVar(&c.rounds, "rounds", 7, "rounds that count; one more goes before them")
-	flag.StringVar(&only, "only", ".", "run the jobs whose name this regular expression matches")
+	flag.Int64Var(&mib, "size", 1024, "size of the source in MiB")
+	flag.Int64Var(&durable, "durable", 4096, "size of the source of the durable jobs in MiB")
+	flag.Int64Var(&sweep, "sweep", 64<<10, "largest source of the sweep in MiB; sources over 16 GiB run once")
+	flag.IntVar(&c.rounds, "rounds", 7, "number of rounds, after one that does not count")
+	flag.StringVar(&only, "only", ".", "run only jobs whose name matches this regular expression")
 	flag.StringVar(&raw, "raw", "", "file to write the raw results to")
 	flag.Parse()
 	c.size, c.durable, c.sweep = mib<<20, durable<<20, sweep<<20
@@ -76,15 +76,15 @@ func run(c *config, only, raw string) (err error) {
 			jobs = append(jobs, j)
 		}
 	}
-	// All jobs in each round: what else the machine does for a minute then falls on one run
-	// of each, and the medians do not see it.
+	// Each round runs all jobs. A disturbance of a minute then affects one run of each, and not the
+	// medians.
 	for round := -1; round < c.rounds; round++ {
 		for i := range jobs {
 			if err := jobs[i].round(round, say); err != nil {
 				return err
 			}
 		}
-		if raw != "" { // as far as it got
+		if raw != "" { // also after an error
 			if err := os.WriteFile(raw, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ func run(c *config, only, raw string) (err error) {
 	return nil
 }
 
-// environment says what runs where.
+// environment prints the versions of the system and of the programs.
 func environment(c *config, say func(string, ...any)) {
 	say("goos: %s", runtime.GOOS)
 	say("goarch: %s", runtime.GOARCH)
@@ -113,7 +113,7 @@ func environment(c *config, say func(string, ...any)) {
 	} {
 		out, err := exec.Command(v[1], v[2:]...).Output()
 		if err != nil {
-			say("%s: not here", v[0])
+			say("%s: not installed", v[0])
 			continue
 		}
 		for i, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
@@ -126,13 +126,13 @@ func environment(c *config, say func(string, ...any)) {
 			}
 		}
 	}
-	// Which library does the AES of others is told by what they are linked with.
+	// The linked libraries show which one does the AES of each program.
 	for _, p := range []string{"qemu-img", "cryptsetup", "nbdkit"} {
 		path, err := exec.LookPath(p)
 		if err != nil {
 			continue
 		}
-		if p == "nbdkit" { // the filter does it
+		if p == "nbdkit" { // its filter does the AES
 			m, _ := filepath.Glob("/usr/lib/*/nbdkit/filters/nbdkit-luks-filter.so")
 			path = strings.Join(m, "")
 		}

@@ -16,42 +16,41 @@ type contender struct {
 	name string
 	cmds [][]string
 
-	// without does the same with next to no data: what it takes, most of all the key
-	// derivation, is not the job's. It is nil where there is nothing to take off.
+	// without does the same with almost no data. Its time, mostly the key derivation, is subtracted. It
+	// is nil if there is nothing to subtract.
 	without [][]string
 
-	remove  []string     // before each run
-	before  func() error // as well; not measured
+	remove  []string     // files to remove before each run
+	before  func() error // runs before each run; not measured
 	slow    bool         // runs in the first slowRounds only
-	missing string       // a program that is not here
+	missing string       // name of a program that is not installed
 
-	net []float64 // seconds of each run, without what is not the job's
+	net []float64 // seconds of each run, after the subtraction
 }
 
-// A job is what contenders do in turns.
+// A job is a task that contenders do in turns.
 type job struct {
 	name       string
-	bytes      int64 // of the disk
+	bytes      int64 // size of the disk in bytes
 	contenders []contender
-	once       bool // takes too long for more than one round
+	once       bool // runs in one round only, because it takes long
 
-	// twice has each contender run twice in a row, and the second run count. The page
-	// cache takes memory in units that depend on the length of the writes. A virtual
-	// machine may have to get that from its host anew when a program with other lengths
-	// comes after one, for which it waits seconds.
+	// twice makes each contender run twice in a row, and only the second run counts. The page cache
+	// allocates memory in units that depend on the length of the writes. After a program with other
+	// lengths, a virtual machine may have to get this memory from its host, and waits for seconds.
 	twice bool
 }
 
-// A run is what was measured.
+// measured is the result of a run.
 type measured struct {
 	wall time.Duration
-	rss  int64 // the largest of all programs, bytes
+	rss  int64 // largest resident set of the programs in bytes
 }
 
-// slowRounds is in how many rounds slow contenders run.
+// slowRounds is the number of rounds for slow contenders.
 const slowRounds = 2
 
-// leaveOut takes out the contenders whose program is not here.
+// leaveOut removes the contenders whose programs are not installed.
 func (j *job) leaveOut(say func(string, ...any)) {
 	j.contenders = slices.DeleteFunc(j.contenders, func(x contender) bool {
 		if x.missing != "" {
@@ -61,9 +60,8 @@ func (j *job) leaveOut(say func(string, ...any)) {
 	})
 }
 
-// round runs each contender once, in another order each time, so that none always follows
-// the same one. What round -1 measures does not count: it touches programs and memory for
-// the first time.
+// round runs each contender once. The order changes, so that no contender always follows the same one.
+// Round -1 does not count: it loads the programs and touches the memory.
 func (j *job) round(round int, say func(string, ...any)) error {
 	if j.once && round != 0 {
 		return nil
@@ -97,7 +95,7 @@ func (j *job) round(round int, say func(string, ...any)) error {
 	return nil
 }
 
-// ratios says how the medians compare.
+// ratios prints the ratios of the medians.
 func (j *job) ratios(say func(string, ...any)) {
 	ours := median(j.contenders[0].net)
 	for _, x := range j.contenders {
@@ -117,7 +115,7 @@ func median(x []float64) float64 {
 
 // measure runs the programs of a contender.
 func (x *contender) measure(cmds [][]string) (measured, error) {
-	// qemu-img gives up, now and then, when it measures PBKDF2.
+	// qemu-img sometimes fails while it measures PBKDF2.
 	const flaky = "Unable to get accurate CPU usage"
 	for try := 0; ; try++ {
 		m, err := x.once(cmds)
@@ -155,6 +153,6 @@ func (x *contender) once(cmds [][]string) (measured, error) {
 	return m, nil
 }
 
-// shell makes a pipeline of what a shell runs. Its memory is that of the largest program,
-// which the shell waits for.
+// shell returns a command that runs a shell pipeline. Its measured memory is that of the largest
+// program, which the shell waits for.
 func shell(script string) []string { return []string{"sh", "-c", script} }

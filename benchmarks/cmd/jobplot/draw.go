@@ -39,7 +39,7 @@ var titles = []title{
 	{"map-empty-64T", "map of an empty 64 TiB qcow2"},
 }
 
-// plotted are those of the plot: the others are no matter of rates in memory.
+// plotted returns the jobs of the plot. The last two do not measure rates in memory.
 func plotted() []title { return titles[:len(titles)-2] }
 
 // columns are the contenders of the table.
@@ -54,7 +54,7 @@ func (r *results) job(name string) *job {
 	return nil
 }
 
-// table is the table of seconds, in Markdown.
+// table returns the table of seconds in Markdown.
 func table(r *results) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| seconds | %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)+1))
@@ -83,7 +83,7 @@ func table(r *results) string {
 	return b.String()
 }
 
-// sweep is the table of time and memory against the size of a sparse disk, or nothing.
+// sweep returns the table of time and memory by the size of a sparse disk, or "".
 func sweep(r *results) string {
 	var b strings.Builder
 	for _, j := range r.jobs {
@@ -104,8 +104,7 @@ func sweep(r *results) string {
 	return b.String()
 }
 
-// peaks are the largest resident sets of the contenders that encrypt, over the jobs of the
-// table.
+// peaks returns the largest resident sets of the encrypting contenders, over the jobs of the table.
 func peaks(r *results) []string {
 	var all []string
 	for _, c := range columns {
@@ -122,7 +121,7 @@ func peaks(r *results) []string {
 	return all
 }
 
-// draw makes a plot of rates, a group of bars for each job.
+// draw makes a plot of rates with a group of bars for each job.
 func draw(r *results) string {
 	var groups []drawing.Group
 	for _, t := range plotted() {
@@ -144,12 +143,12 @@ func draw(r *results) string {
 	}, legend, groups))
 }
 
-// plain tells the contenders that only copy or write.
+// plain reports whether a contender only copies or writes.
 func plain(name string) bool {
 	return slices.Contains([]string{"cat", "copy-2", "write-only", "dd-fsync", "dd-direct-fsync"}, name)
 }
 
-// kind gives luksimg, copies without encryption and others their colours.
+// kind returns the colours of luksimg, of plain copies and of others.
 func kind(name string) drawing.Kind {
 	switch {
 	case name == "luksimg":

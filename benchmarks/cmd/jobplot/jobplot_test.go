@@ -63,6 +63,6 @@ func TestReplace(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if _, err := replace("no place", "x"); err == nil {
-		t.Error("no error for a page without marks")
+		t.Error("no error for a page without markers")
 	}
 }

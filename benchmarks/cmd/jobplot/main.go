@@ -1,5 +1,5 @@
-// Command jobplot makes, of the raw results of the command job, the table in docs/performance.md
-// and a plot in SVG.
+// Command jobplot makes the table in docs/performance.md and an SVG plot from the raw results of
+// command job.
 //
 //	jobplot RESULTS.txt PLOT.svg PAGE.md
 package main
@@ -53,12 +53,12 @@ const (
 	end   = "<!-- End of the table. -->\n"
 )
 
-// replace puts a table between the two marks.
+// replace replaces the text between the two markers by a table.
 func replace(page, table string) (string, error) {
 	before, rest, ok := strings.Cut(page, begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return "", fmt.Errorf("no place for the table: no %q", strings.TrimSpace(begin))
+		return "", fmt.Errorf("no marker %q for the table", strings.TrimSpace(begin))
 	}
 	return before + begin + table + end + after, nil
 }

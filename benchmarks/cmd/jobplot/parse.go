@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// results are what was measured, by job and contender, in the order of the file.
+// results are the measurements by job and contender, in the order of the file.
 type results struct {
 	head map[string]string // cpu, kernel, ...
 	jobs []*job
@@ -21,9 +21,9 @@ type job struct {
 
 type impl struct {
 	name string
-	net  []float64 // seconds, without what is not the job's
-	rss  int64     // the largest, bytes
-	rate float64   // of the median, MB/s
+	net  []float64 // seconds of each run, after the subtraction
+	rss  int64     // largest resident set in bytes
+	rate float64   // rate of the median run in MB/s
 }
 
 func (j *job) find(name string) *impl {
@@ -35,14 +35,14 @@ func (j *job) find(name string) *impl {
 	return nil
 }
 
-// seconds is the median.
+// seconds returns the median.
 func (i *impl) seconds() float64 {
 	s := slices.Clone(i.net)
 	slices.Sort(s)
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// parse reads the lines of the command job.
+// parse parses the output of command job.
 func parse(text string) (*results, error) {
 	r := &results{head: make(map[string]string)}
 	for line := range strings.Lines(text) {
@@ -71,7 +71,7 @@ func parse(text string) (*results, error) {
 		i := r.at(jobName, implName)
 		i.net = append(i.net, float64(net)/1e9)
 		i.rss = max(i.rss, rss)
-		// Bytes are the same in each run.
+		// The bytes are the same in each run.
 		i.rate = rate * (float64(net) / 1e9) / i.seconds()
 	}
 	if len(r.jobs) == 0 {

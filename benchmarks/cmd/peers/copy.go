@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// piece is how much is read and written at a time; a copy with less takes longer.
+// piece is the size of reads and writes in bytes. A copy with smaller pieces takes longer.
 const piece = 1 << 20
 
-// copyFile copies with pread and pwrite, by so many workers: the floor for whatever reads a
-// file and writes another one.
+// copyFile copies with pread and pwrite in several workers. It is the minimum time for a program that
+// reads a file and writes another one.
 func copyFile(workers, src, dst string) error {
 	n, err := strconv.Atoi(workers)
 	if err != nil {
@@ -60,7 +60,7 @@ func copyFile(workers, src, dst string) error {
 	return nil
 }
 
-// writeFile writes what it has in memory, as many bytes as src has: the floor for whatever
+// writeFile writes as many bytes as src has from memory. It is the minimum time for a program that
 // writes a file.
 func writeFile(src, dst string) error {
 	fi, err := os.Stat(src)

@@ -8,7 +8,7 @@ import (
 	"github.com/containers/luksy"
 )
 
-// luksyEncrypt does what luksy's command encrypt does.
+// luksyEncrypt makes the calls of luksy's command encrypt.
 func luksyEncrypt(version, keyFile, src, dst string) error {
 	key, err := os.ReadFile(keyFile)
 	if err != nil {
@@ -45,7 +45,7 @@ func luksyEncrypt(version, keyFile, src, dst string) error {
 	return w.Close()
 }
 
-// luksyDecrypt does what luksy's command decrypt does.
+// luksyDecrypt makes the calls of luksy's command decrypt.
 func luksyDecrypt(keyFile, src, dst string) error {
 	key, err := os.ReadFile(keyFile)
 	if err != nil {

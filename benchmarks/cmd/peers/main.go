@@ -1,6 +1,6 @@
-// Command peers runs what luksimg is measured against and what has no program of its own
-// that does just this: containers/luksy as its command uses it, lima-vm/go-qcow2reader's
-// converter, a plain copy by some workers, and writing alone. It is run by the command job.
+// Command peers runs the peers of luksimg that have no program for exactly one task: containers/luksy
+// as its command uses it, the converter of lima-vm/go-qcow2reader, a plain copy in several workers, and
+// writing alone. Command job runs it.
 //
 //	peers luksy-encrypt 1|2 KEYFILE SRC DST
 //	peers luksy-decrypt KEYFILE SRC DST

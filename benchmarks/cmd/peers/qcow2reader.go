@@ -20,7 +20,7 @@ func openQCOW2(src string) (image.Image, error) {
 	return img, img.Readable()
 }
 
-// qcow2readerConvert converts to a raw file as the example of go-qcow2reader does.
+// qcow2readerConvert converts to a raw file like the example of go-qcow2reader.
 func qcow2readerConvert(src, dst string) error {
 	img, err := openQCOW2(src)
 	if err != nil {

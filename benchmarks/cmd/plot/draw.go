@@ -9,10 +9,10 @@ import (
 	"github.com/luksimg/luksimg/internal/drawing"
 )
 
-// sectors are the sector sizes, one bar each.
+// sectors are the sector sizes, with one bar each.
 var sectors = []int{512, 4096}
 
-// draw makes the plot, a group of bars for each CPU, all to one scale.
+// draw makes the plot, with a group of bars for each CPU and a common scale.
 func draw(cpus []*results) string {
 	var legend []drawing.Bar
 	for i, s := range sectors {
@@ -38,7 +38,7 @@ func draw(cpus []*results) string {
 	return string(drawing.Bars("AES-256-XTS on one core", []string{"encrypting in the cache, GB/s: 10^9 bytes a second"}, legend, groups))
 }
 
-// kind gives our own bars, limits and others their colours.
+// kind returns the colours of luksimg's bars, of limits and of others.
 func kind(impl string) drawing.Kind {
 	switch {
 	case strings.HasPrefix(impl, "luksimg"):

@@ -1,5 +1,5 @@
-// Command plot draws the rates in files that the command ratios wrote as bars, in SVG:
-// encryption with AES-256 on one core with data in the cache, a panel for each file.
+// Command plot draws an SVG bar chart from the output files of command ratios: encryption with AES-256
+// on one core with data in the cache, with a panel for each file.
 package main
 
 import (

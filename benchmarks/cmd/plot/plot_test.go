@@ -38,14 +38,14 @@ func TestDraw(t *testing.T) {
 		}
 	}
 	if strings.Contains(svg, "hidden") {
-		t.Error("the plot shows what it is not about")
+		t.Error("the plot shows results of other settings")
 	}
 }
 
 func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{"", "cpu: x\n", "BenchmarkXTS/op=enc 1 2 ns/op\n"} {
 		if _, err := parse(text); err == nil {
-			t.Errorf("%q is taken", text)
+			t.Errorf("%q is accepted", text)
 		}
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/luksimg/luksimg/benchmarks/measure"
 )
 
-// noVAES has libcrypto see a CPU without VAES and VPCLMULQDQ, bits 9 and 10 of ECX of
-// CPUID leaf 7. It looks when it is loaded, so this takes another process.
+// noVAES hides VAES and VPCLMULQDQ, bits 9 and 10 of ECX of CPUID leaf 7, from libcrypto. libcrypto
+// reads it when it is loaded, so it needs another process.
 const noVAES = "OPENSSL_ia32cap=:~0x60000000000"
 
-// withoutVAES runs this program again to compare the AES-NI path with OpenSSL's.
+// withoutVAES runs this program again, to compare the AES-NI path with that of OpenSSL.
 func withoutVAES(rounds int) error {
 	if !slices.ContainsFunc(contender.All(), func(c contender.Contender) bool { return c.Name == "openssl" }) {
 		return nil

@@ -1,6 +1,5 @@
-// Command ratios runs package xts and what it is compared with, all in turns in one
-// process, and prints the rates and their ratios. With -raw it also writes the rates
-// as Go benchmark lines.
+// Command ratios runs package xts and its peers in turns in one process, and prints the rates and their
+// ratios. With -raw it also writes the rates as Go benchmark lines.
 package main
 
 import (
@@ -11,9 +10,9 @@ import (
 
 func main() {
 	raw := flag.String("raw", "", "file to write Go benchmark lines to")
-	rounds := flag.Int("rounds", 201, "rounds that all contenders run in each setting")
-	aesni := flag.Bool("aesni", false, "only compare the AES-NI path with OpenSSL, which is to be without VAES")
-	memory := flag.Int("memory", 512, "MiB of source and of destination for the run from memory; 0 leaves it out")
+	rounds := flag.Int("rounds", 201, "number of rounds in each setting")
+	aesni := flag.Bool("aesni", false, "only compare the AES-NI path with OpenSSL, which must run without VAES")
+	memory := flag.Int("memory", 512, "size in MiB of source and destination for the run from memory; 0 skips it")
 	flag.Parse()
 	r := &report{ratios: map[string]float64{}}
 	if *aesni {

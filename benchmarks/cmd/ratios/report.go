@@ -16,10 +16,10 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// hotSize is the size of source and destination that stay in the second-level cache.
+// hotSize is the size in bytes of a source and destination that fit into the second-level cache.
 const hotSize = 64 << 10
 
-// A setting is what all contenders do at a time.
+// A setting is what all contenders do at the same time.
 type setting struct {
 	op         string
 	keySize    int // in bytes
@@ -42,13 +42,13 @@ func (s setting) String() string {
 	return fmt.Sprintf("op=%s/key=%d/sector=%d", s.op, 8*s.keySize, s.sectorSize)
 }
 
-// A report collects what has been measured.
+// A report collects the measurements.
 type report struct {
 	raw    strings.Builder // Go benchmark lines
 	ratios map[string]float64
 }
 
-// put prints a line, and keeps it as configuration line of the benchmark format.
+// put prints a line and keeps it as a configuration line of the benchmark format.
 func (r *report) put(key, value string) {
 	fmt.Printf("%s: %s\n", key, value)
 	fmt.Fprintf(&r.raw, "%s: %s\n", key, value)
@@ -91,8 +91,8 @@ func cpuName() string {
 	return "unknown"
 }
 
-// jobs makes all contenders that can do s, or those of the given names, and the
-// limits, ready to run on buffers of their own.
+// jobs makes the contenders that support s, or only those with the given names, and the limits. Each
+// has its own buffers.
 func jobs(s setting, size int, names ...string) ([]measure.Job, error) {
 	var list []measure.Job
 	for _, l := range aeslimit.Loops() {
@@ -143,7 +143,7 @@ func (r *report) hot(s setting, rounds int) error {
 	return nil
 }
 
-// benchmark adds ten benchmark lines of a result.
+// benchmark adds ten benchmark lines for a result.
 func (r *report) benchmark(setting string, res measure.Result) {
 	for _, rate := range res.Batches(10) {
 		fmt.Fprintf(&r.raw, "BenchmarkXTS/%s/impl=%s 1 %.1f ns/op %.2f MB/s\n",
@@ -160,7 +160,7 @@ func (r *report) cores(rounds int) {
 	name := "luksimg/" + xts.Implementations()[0]
 	var workers []measure.Job
 	for range 2 {
-		// Each core has buffers and a cipher of its own.
+		// Each core has its own buffers and cipher.
 		list, err := jobs(s, hotSize, name)
 		if err != nil {
 			return
@@ -176,7 +176,7 @@ func (r *report) cores(rounds int) {
 	r.benchmark(s.String()+"/buffer=64KiB/threads=2", two)
 }
 
-// memory compares with copying, from memory to memory.
+// memory compares encryption from memory to memory with copying.
 func (r *report) memory(size int) {
 	const rounds = 9
 	for _, sectorSize := range []int{512, 4096} {
@@ -193,7 +193,7 @@ func (r *report) memory(size int) {
 			{Name: "luksimg/" + xts.Implementations()[0], Bytes: size, Run: func() { c.Encrypt(dst, src, 0) }},
 			{Name: "luksimg/in-place", Bytes: size, Run: func() { c.Encrypt(dst, dst, 0) }},
 		}
-		if aeslimit.Copy(nil, nil) { // with what they do to memory, and all AES instructions
+		if aeslimit.Copy(nil, nil) { // same memory traffic and AES instructions
 			list = append(list, measure.Job{Name: aeslimit.Copying, Bytes: size, Run: func() { aeslimit.Copy(dst, src) }})
 		}
 		results := measure.Rounds(list, rounds)

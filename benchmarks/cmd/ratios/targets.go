@@ -8,15 +8,15 @@ import (
 	"github.com/luksimg/luksimg/xts"
 )
 
-// A target is a ratio that package xts is built to reach.
+// A target is a ratio that package xts should reach.
 type target struct {
 	ours, other string
 	sectorSize  int // 0 for both
 	want        float64
 }
 
-// targets are for the implementation in use, where they say "selected", and for the
-// others by name. The limit is that of the widest registers that the CPU has.
+// targets are for the implementation in use ("selected"), and for others by name. The limit uses the
+// widest registers of the CPU.
 var targets = []target{
 	{"selected", "limit", 512, 0.88},
 	{"selected", "limit", 4096, 0.94},
@@ -28,7 +28,7 @@ var targets = []target{
 	{"luksimg/generic", "x/crypto", 0, 1.6},
 }
 
-// targets128 are the same for AES-128.
+// targets128 are the targets for AES-128.
 var targets128 = []target{
 	{"selected", "limit", 512, 0.82},
 	{"selected", "limit", 4096, 0.90},
@@ -40,12 +40,12 @@ var aesniTargets = []target{
 	{"luksimg/aesni-avx", "openssl", 4096, 0.95},
 }
 
-// reach is how much of what the limit's ratio is has to be reached, where that is less than a target.
+// reach is the share of the limit's ratio that is the target if the limit itself misses the target.
 const reach = 0.85
 
-// targets prints how the measured ratios of AES-256 compare with the targets.
+// targets prints the measured ratios of AES-256 beside the targets.
 func (r *report) targets() {
-	fmt.Println("\ntargets; where the limit itself misses one, its ratio is shown, and 0.85 of that is wanted")
+	fmt.Println("\ntargets; if the limit itself misses one, its ratio is shown, and the target is 0.85 of it")
 	r.verdicts(targets, 64)
 	r.verdicts(targets128, 32)
 	r.verdict("op=enc/key=512/sector=512", "two cores", "one", "", 1.95)
@@ -71,7 +71,7 @@ func (r *report) verdicts(targets []target, keySize int) {
 	}
 }
 
-// limitName is that of the limit, "" without one.
+// limitName returns the name of the limit, or "" without one.
 func limitName() string {
 	if loops := aeslimit.Loops(); len(loops) > 0 {
 		return loops[0].Name
@@ -79,7 +79,7 @@ func limitName() string {
 	return ""
 }
 
-// verdict compares a ratio with a target. limit is what can not be surpassed, if that was measured.
+// verdict compares a ratio with a target. limit names the upper bound, if it was measured.
 func (r *report) verdict(setting, ours, other, limit string, want float64) {
 	ratio, ok := r.ratios[fmt.Sprintf("%s %s:%s", setting, ours, other)]
 	if !ok {

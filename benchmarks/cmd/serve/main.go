@@ -1,6 +1,6 @@
-// Command serve measures luksimg serve against nbdkit and qemu-nbd: all servers run at the same
-// time, and clients use one after the other, in another order each round. A ratio is the median
-// over the rounds of the ratio within a round. run-serve.sh builds what it needs.
+// Command serve compares luksimg serve with nbdkit and qemu-nbd. All servers run at the same time.
+// Clients use them one after the other, in another order each round. A ratio is the median over the
+// rounds of the ratio within a round. run-serve.sh builds the programs.
 package main
 
 import (
@@ -20,11 +20,11 @@ import (
 )
 
 func main() {
-	luksimg := flag.String("luksimg", "luksimg", "the program luksimg")
+	luksimg := flag.String("luksimg", "luksimg", "path of luksimg")
 	fast := flag.String("fast", "/dev/shm", "folder in memory")
-	mib := flag.Int64("size", 1024, "MiB of the disk")
-	rounds := flag.Int("rounds", 9, "rounds that count; one more goes before them")
-	seconds := flag.Int("seconds", 2, "seconds of random reads")
+	mib := flag.Int64("size", 1024, "size of the disk in MiB")
+	rounds := flag.Int("rounds", 9, "number of rounds, after one that does not count")
+	seconds := flag.Int("seconds", 2, "duration of random reads in seconds")
 	raw := flag.String("raw", "", "file to write the raw results to")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -41,7 +41,7 @@ func main() {
 }
 
 type bench struct {
-	ctx               context.Context // ends all servers and clients
+	ctx               context.Context // its end stops all servers and clients
 	luksimg, dir, raw string
 	size              int64
 	rounds, seconds   int
@@ -59,7 +59,7 @@ type job struct {
 	name    string
 	unit    string
 	use     func(uri string) (float64, error)
-	work    func(rate float64) float64 // that was done at this rate
+	work    func(rate float64) float64 // amount of work done at this rate
 	servers []*server
 }
 
@@ -95,7 +95,7 @@ func run(b *bench) error {
 				if round < 0 {
 					continue
 				}
-				used := max(s.cpu()-before, 0.01) // as fine as it is told
+				used := max(s.cpu()-before, 0.01) // the resolution of /proc
 				s.result.Rates = append(s.result.Rates, rate)
 				s.frugal.Rates = append(s.frugal.Rates, j.work(rate)/used)
 				b.say("BenchmarkServe/job=%s/impl=%s 1 %.1f %s %.2f server-CPU-seconds", j.name, s.name, rate, j.unit, used)
@@ -115,7 +115,7 @@ func run(b *bench) error {
 	return os.WriteFile(b.raw, []byte(strings.Join(b.lines, "\n")+"\n"), 0o644)
 }
 
-// copyAll reads the whole disk with nbdcopy, in MB/s.
+// copyAll reads the whole disk with nbdcopy and returns the rate in MB/s.
 func (b *bench) copyAll(uri string) (float64, error) {
 	start := time.Now()
 	if out, err := exec.CommandContext(b.ctx, "nbdcopy", uri, "null:").CombinedOutput(); err != nil {
@@ -124,7 +124,7 @@ func (b *bench) copyAll(uri string) (float64, error) {
 	return float64(b.size) / time.Since(start).Seconds() / 1e6, nil
 }
 
-// random reads 4 KiB at random places, 16 at a time, in reads a second.
+// random reads 4 KiB at random offsets, 16 at a time, and returns the reads per second.
 func (b *bench) random(uri string) (float64, error) {
 	out, err := exec.CommandContext(b.ctx, "fio", "--name=random", "--ioengine=nbd", "--uri="+uri, "--rw=randread", "--bs=4k", "--iodepth=16",
 		"--time_based", "--runtime="+strconv.Itoa(b.seconds), "--size="+strconv.FormatInt(b.size, 10), "--output-format=terse", "--terse-version=3").Output()
@@ -144,6 +144,6 @@ type server struct {
 	name   string
 	uri    string
 	result measure.Result
-	frugal measure.Result // work for each second of its CPU
+	frugal measure.Result // work per second of its CPU time
 	cmd    *exec.Cmd
 }

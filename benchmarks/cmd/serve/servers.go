@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// passphrase opens the LUKS image. It is of no worth.
+// passphrase is the passphrase of the LUKS image. It protects nothing.
 const passphrase = "benchmark"
 
-// jobs makes the images and starts all servers. Those of the first job are stopped by the caller
-// also if there is an error.
+// jobs makes the images and starts all servers. The caller stops the servers of the first job, even
+// after an error.
 func (b *bench) jobs() ([]job, error) {
 	in := func(name string) string { return filepath.Join(b.dir, name) }
 	if err := b.images(in); err != nil {
@@ -56,7 +56,7 @@ func (b *bench) jobs() ([]job, error) {
 		for _, args := range servers {
 			name := filepath.Base(args[0])
 			if args[0] == b.luksimg {
-				name = "luksimg" // whatever its file is called
+				name = "luksimg" // whatever its path
 			}
 			s := &server{name: name, uri: "nbd+unix:///?socket=" + socket(name), cmd: exec.CommandContext(b.ctx, args[0], args[1:]...)}
 			var errs bytes.Buffer
@@ -73,7 +73,8 @@ func (b *bench) jobs() ([]job, error) {
 	return jobs, nil
 }
 
-// images makes a LUKS1 image of noise, and a compressed qcow2 image of noise and text in turns.
+// images makes a LUKS1 image of random data, and a compressed qcow2 image of random data and text in
+// turns.
 func (b *bench) images(in func(string) string) error {
 	rnd := rand.NewChaCha8([32]byte{1})
 	for name, content := range map[string]func([]byte){"noise": func(p []byte) { rnd.Read(p) }, "mixed": func(p []byte) {
@@ -114,7 +115,7 @@ func (b *bench) images(in func(string) string) error {
 	return os.Remove(in("mixed"))
 }
 
-// wait waits for a socket.
+// wait waits until a socket exists.
 func wait(name string) error {
 	for range 1000 {
 		if _, err := os.Stat(name); err == nil {
@@ -122,15 +123,15 @@ func wait(name string) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return fmt.Errorf("there is no socket %s", name)
+	return fmt.Errorf("no socket %s", name)
 }
 
 func (s *server) stop() {
-	s.cmd.Process.Signal(syscall.SIGTERM) // an interrupt may be ignored
+	s.cmd.Process.Signal(syscall.SIGTERM) // the server may ignore an interrupt
 	s.cmd.Wait()
 }
 
-// proc returns the content of a file of /proc about the process.
+// proc returns the content of a file in the /proc folder of the process.
 func (s *server) proc(file string) string {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, file))
 	if err != nil {
@@ -141,7 +142,7 @@ func (s *server) proc(file string) string {
 	return string(b)
 }
 
-// cpu returns the seconds that the server has used.
+// cpu returns the CPU time of the server in seconds.
 func (s *server) cpu() float64 {
 	_, rest, _ := strings.Cut(s.proc("stat"), ") ")
 	f := strings.Fields(rest)
@@ -150,10 +151,10 @@ func (s *server) cpu() float64 {
 	}
 	user, _ := strconv.ParseFloat(f[11], 64)
 	system, _ := strconv.ParseFloat(f[12], 64)
-	return (user + system) / 100 // ticks, which Linux has told as hundredths for ever
+	return (user + system) / 100 // Linux reports ticks of 1/100 s
 }
 
-// peak returns the most memory that the server had, in bytes.
+// peak returns the peak memory of the server in bytes.
 func (s *server) peak() int64 {
 	_, rest, _ := strings.Cut(s.proc("status"), "VmHWM:")
 	f := strings.Fields(rest)

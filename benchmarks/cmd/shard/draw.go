@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// A point is the time that a number of workers took.
+// A point is the time for a number of workers.
 type point struct {
 	workers int
 	time    time.Duration
 }
 
-// speedup is that over the first point, if it has one worker, and how far from linear it is.
+// speedup returns the speed-up over the first point, if that has one worker, and its share of a linear
+// one.
 func speedup(all []point, p point) (up, linear float64) {
 	up = all[0].time.Seconds() / p.time.Seconds() * float64(all[0].workers)
 	return up, up / float64(p.workers)
@@ -29,7 +30,7 @@ func table(all []point) string {
 	return b.String()
 }
 
-// draw draws the speed-up over the workers, both as powers of two, beside the line of a linear one.
+// draw plots the speed-up over the workers on logarithmic axes, with the line of a linear speed-up.
 func draw(all []point) string {
 	const width, height, left, bottom = 480, 320, 50, 40
 	top := math.Log2(float64(all[len(all)-1].workers)) + 0.2

@@ -1,6 +1,6 @@
-// Command shard measures how the time of a sharded job falls with the number of workers. Each worker is a
-// process of luksimg, which reaches an S3 server over a link of its own, with the same limited rate each. It
-// prints a table in Markdown, and writes a plot.
+// Command shard measures how the time of a sharded job depends on the number of workers. Each worker is
+// a process of luksimg with its own link to an S3 server, limited to the same rate. The command prints
+// a Markdown table and writes a plot.
 package main
 
 import (
@@ -24,12 +24,12 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	luksimg := flag.String("luksimg", "luksimg", "the `program`")
-	gateway := flag.String("versitygw", "versitygw", "the `program`")
-	size := flag.Int64("size", 832, "`MiB` of the disk")
-	rate := flag.Int64("rate", 8, "`MB/s` of the link of each worker")
+	luksimg := flag.String("luksimg", "luksimg", "`path` of luksimg")
+	gateway := flag.String("versitygw", "versitygw", "`path` of versitygw")
+	size := flag.Int64("size", 832, "size of the disk in `MiB`")
+	rate := flag.Int64("rate", 8, "rate of each worker's link in `MB/s`")
 	workers := flag.String("workers", "1,2,4,8", "numbers of workers")
-	rounds := flag.Int("rounds", 3, "how often each is measured; the median counts")
+	rounds := flag.Int("rounds", 3, "number of rounds; the median counts")
 	plot := flag.String("plot", "", "write the plot to this `FILE`")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "shard")
@@ -72,13 +72,13 @@ type bench struct {
 	ctx     context.Context
 	luksimg string
 	dir     string
-	rate    int64 // bytes/s of a link
-	size    int64 // bytes of the disk
+	rate    int64 // rate of a link in bytes/s
+	size    int64 // size of the disk in bytes
 	address string
 	secret  string
 }
 
-// start starts the server, and writes a disk of noise.
+// start starts the server and writes a disk of random data.
 func (b *bench) start(gateway string) (stop func(), err error) {
 	random := make([]byte, 16)
 	rand.Read(random)
@@ -120,7 +120,7 @@ func (b *bench) start(gateway string) (stop func(), err error) {
 	return func() { c.Process.Kill(); c.Wait() }, err
 }
 
-// command is luksimg with a way to the server.
+// command returns a luksimg command that uses the server at the address.
 func (b *bench) command(address string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(b.ctx, b.luksimg, args...)
 	c.Dir = b.dir
@@ -171,7 +171,7 @@ func (b *bench) run(n int) (time.Duration, error) {
 	return t, os.Remove(filepath.Join(b.dir, "data/images/disk.luks"))
 }
 
-// link is a way to the server, over which no more than the rate is sent in all.
+// link starts a proxy to the server that limits the total rate of requests, and returns its address.
 func (b *bench) link() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -196,11 +196,11 @@ func (b *bench) link() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// A limiter lets so many bytes a second pass.
+// A limiter limits a rate in bytes per second.
 type limiter struct {
 	rate int64
 	mu   sync.Mutex
-	free time.Time // when all that has passed is through
+	free time.Time // time when all passed bytes are sent
 }
 
 func (l *limiter) pass(n int) {
@@ -218,7 +218,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// slow reads no faster than a limiter lets it.
+// slow is a reader at the rate of a limiter.
 type slow struct {
 	r io.Reader
 	l *limiter

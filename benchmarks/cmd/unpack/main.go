@@ -1,6 +1,6 @@
-// Command unpack measures luksimg encrypt of a compressed disk against the usual program that unpacks it
-// into a pipe to luksimg. All run in turns, in another order each round; a ratio is the median over the
-// rounds of the ratio within a round. run-unpack.sh makes what it needs.
+// Command unpack compares luksimg encrypt of a compressed disk with the usual decompressor that pipes
+// to luksimg. All run in turns, in another order each round. A ratio is the median over the rounds of
+// the ratio within a round. run-unpack.sh makes the files.
 package main
 
 import (
@@ -20,23 +20,23 @@ import (
 	"github.com/luksimg/luksimg/benchmarks/measure"
 )
 
-// A job is one compressed disk, unpacked by luksimg and by a program before it.
+// A job is a compressed disk, decompressed by luksimg or by a peer in front of it.
 type job struct {
 	name, file string
-	peer       string // a command for the shell that writes the disk to standard output
-	check      string // a command that unpacks it and writes nothing; "" prints no floor
+	peer       string // shell command that writes the disk to standard output
+	check      string // command that decompresses and writes nothing; "" prints no floor
 	want       float64
-	results    [2]measure.Result // luksimg, the peer
+	results    [2]measure.Result // luksimg and the peer
 	floor      measure.Result
-	peak       int64 // of luksimg, in bytes
+	peak       int64 // peak memory of luksimg in bytes
 }
 
 func main() {
-	luksimg := flag.String("luksimg", "luksimg", "the program luksimg")
-	dir := flag.String("dir", "", "folder with disk.raw, and disk.raw.gz, .xz, .zst beside it")
-	rounds := flag.Int("rounds", 7, "rounds that count; one more goes before them")
+	luksimg := flag.String("luksimg", "luksimg", "path of luksimg")
+	dir := flag.String("dir", "", "folder with disk.raw and disk.raw.gz, .xz and .zst")
+	rounds := flag.Int("rounds", 7, "number of rounds, after one that does not count")
 	raw := flag.String("raw", "", "file to write the raw results to")
-	only := flag.String("only", "", "measure only the jobs whose names begin so")
+	only := flag.String("only", "", "run only jobs whose name has this prefix")
 	flag.Parse()
 	if err := run(*luksimg, *dir, *rounds, *raw, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "unpack:", err)
@@ -76,7 +76,7 @@ func run(luksimg, dir string, rounds int, raw, only string) error {
 				if i == 1 {
 					command = fmt.Sprintf("%s %s | %s - %s", j.peer, file, encrypt, out)
 				}
-				// Freeing the old file is not measured.
+				// The removal of the old file is not measured.
 				if err := os.Remove(out); err != nil && !errors.Is(err, os.ErrNotExist) {
 					return err
 				}
@@ -97,7 +97,7 @@ func run(luksimg, dir string, rounds int, raw, only string) error {
 			if round < 0 || j.check == "" {
 				continue
 			}
-			// What unpacking and encrypting take of the CPUs, evenly on all of them.
+			// The floor is the CPU time of decompressing and encrypting, divided by the number of CPUs.
 			var cpu float64
 			for _, command := range []string{j.check + " " + file, fmt.Sprintf("rm %s; exec %s %s %s", out, encrypt, filepath.Join(dir, "disk.raw"), out)} {
 				_, c, _, err := timed(command)
@@ -125,8 +125,8 @@ func run(luksimg, dir string, rounds int, raw, only string) error {
 	return os.WriteFile(raw, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
 }
 
-// timed runs a command, and returns how long it took, also of the CPUs, and the largest resident set of its
-// processes.
+// timed runs a command. It returns its duration, its CPU time, and the largest resident set of its
+// processes in bytes.
 func timed(command string) (seconds, cpu float64, peak int64, err error) {
 	c := exec.Command("bash", "-c", "set -o pipefail; "+command)
 	start := time.Now()

@@ -23,7 +23,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 dpkg-deb -x "$deb" "$w/k"
 ver=$(cd "$w/k/lib/modules" && echo *); depmod -b "$w/k" "$ver"
 
-# The initramfs: busybox and the drivers for the disks a hypervisor gives.
+# The initramfs has busybox and drivers for the disks of a hypervisor.
 mkdir -p "$w/i/bin" "$w/i/mod" "$w/i/proc" "$w/i/sys" "$w/i/dev" "$w/i/root"
 cp "$(command -v busybox)" "$w/i/bin/busybox"
 for m in virtio_pci virtio_blk ata_piix ahci sd_mod crc32c_generic; do

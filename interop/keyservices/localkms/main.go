@@ -1,8 +1,8 @@
-// Command localkms is local-kms, which plays AWS KMS, in the folder of its second argument and on the
-// loopback address of its first one: its own command listens on all addresses.
+// Command localkms is local-kms, which imitates AWS KMS. Its first argument is the loopback address to
+// listen on, because local-kms itself listens on all addresses. The second is its folder.
 //
-// Two things are added that local-kms lacks: RotateKeyOnDemand of AES keys, and an identity that may only
-// encrypt, whose access key ID is [encryptsOnly].
+// It adds two features that local-kms lacks: RotateKeyOnDemand of AES keys, and an identity that may
+// only encrypt, whose access key ID is [encryptsOnly].
 package main
 
 import (
@@ -51,7 +51,7 @@ func main() {
 	})))
 }
 
-// rotate gives a key new material. That of before still decrypts.
+// rotate gives a key new material. The previous material still decrypts.
 func rotate(w http.ResponseWriter, database *data.Database, arn string) {
 	key, err := database.LoadKey(arn)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command minivault is HashiCorp Vault with the transit engine and nothing else, in memory, on the
-// loopback address of its argument. The root token is that of $VAULT_DEV_ROOT_TOKEN_ID.
+// Command minivault is an in-memory HashiCorp Vault with only the transit engine. Its argument is the
+// loopback address to listen on, and $VAULT_DEV_ROOT_TOKEN_ID is the root token.
 package main
 
 import (
@@ -62,14 +62,14 @@ func main() {
 	log.Fatal(http.Serve(l, handler))
 }
 
-// completeSystem completes the system backend, which vault does not show.
+// completeSystem completes the system backend, which Vault does not export.
 func completeSystem(core *vault.Core) {
 	f := reflect.ValueOf(core).Elem().FieldByName("systemBackend")
 	complete(reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem().Interface().(*vault.SystemBackend).Backend)
 }
 
-// complete gives the paths of a backend what the released version of the SDK asks for, which is newer
-// than the one that this version of Vault has in its own tree.
+// complete sets fields that the released version of the SDK requires. Vault's own copy of the SDK is
+// older and lacks them.
 func complete(b *framework.Backend) {
 	for _, p := range b.Paths {
 		if _, creates := p.Operations[logical.CreateOperation]; (creates || p.Callbacks[logical.CreateOperation] != nil) && p.ExistenceCheck == nil {
@@ -88,7 +88,7 @@ func engine(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, 
 	return b, b.Setup(ctx, conf)
 }
 
-// registry has the transit engine only.
+// registry is a plugin registry with only the transit engine.
 type registry struct{}
 
 func (registry) Contains(name string, kind consts.PluginType) bool {

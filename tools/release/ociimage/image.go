@@ -14,12 +14,12 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// nobody is who runs the binary, unless whoever starts the container says otherwise.
+// nobody is the default user of the image.
 const nobody = 65532
 
 const source = "https://github.com/luksimg/luksimg"
 
-// annotations are those of the OCI image specification, annotations.md.
+// annotations returns the annotations of the OCI image specification, annotations.md.
 func (r release) annotations() map[string]string {
 	return map[string]string{
 		"org.opencontainers.image.title":       "luksimg",
@@ -73,7 +73,7 @@ func (r release) image(p *v1.Platform, binary string) (v1.Image, error) {
 	return mutate.Annotations(image, r.annotations()).(v1.Image), nil
 }
 
-// files is the layer: folders, the binary, the certificates, the licenses.
+// files returns the layer: folders, the binary, the certificates, the licenses.
 func (r release) files(binary string) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -82,7 +82,7 @@ func (r release) files(binary string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	// Files that are made on the way (--scratch-dir) want a folder.
+	// Temporary files (--scratch-dir) need a folder.
 	for _, name := range []string{"tmp/", "work/"} {
 		h := &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o1777, ModTime: r.created, Uid: nobody, Gid: nobody}
 		if err := w.WriteHeader(h); err != nil {
@@ -97,7 +97,7 @@ func (r release) files(binary string) ([]byte, error) {
 	}
 	var certificates bytes.Buffer
 	for root := range bundle.Roots() {
-		// What may be trusted for some certificates only is left out: a list in PEM cannot say so.
+		// Skip authorities that are trusted only for some certificates: a PEM list cannot express that.
 		if root.Constraint != nil {
 			continue
 		}

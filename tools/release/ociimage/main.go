@@ -1,10 +1,10 @@
-// Command ociimage writes an OCI image layout with luksimg for several platforms, from scratch and
+// Command ociimage writes an OCI image layout of luksimg for several platforms, from scratch and
 // without a daemon or a registry:
 //
 //	ociimage -o luksimg.oci.tar -version v0.1.0 -revision COMMIT -time SECONDS linux/amd64=PATH linux/arm64=PATH ...
 //
-// An image has the binary, the certificates of authorities that Mozilla trusts, the licenses, and an empty
-// folder /work, in which it runs. The same arguments and files make the same bytes.
+// An image has the binary, the certificates of authorities that Mozilla trusts, the licenses, and an
+// empty working folder /work. The same arguments and files produce the same bytes.
 package main
 
 import (
@@ -27,10 +27,10 @@ import (
 
 func main() {
 	var (
-		output   = flag.String("o", "", "the archive to write")
+		output   = flag.String("o", "", "archive to write")
 		version  = flag.String("version", "", "version of the image, which is also its tag in the layout")
 		revision = flag.String("revision", "", "commit")
-		seconds  = flag.Int64("time", 0, "time of all files and of the image, in seconds since 1970")
+		seconds  = flag.Int64("time", 0, "time of all files and of the image, in seconds since 1970-01-01 UTC")
 		licenses = flag.String("licenses", "", "file with the licenses")
 	)
 	flag.Parse()
@@ -51,7 +51,7 @@ type release struct {
 	created                     time.Time
 }
 
-// write makes the archive of an index with one image for each PLATFORM=BINARY.
+// write writes the archive of an index with one image for each PLATFORM=BINARY.
 func write(output string, r release, binaries []string) error {
 	var index v1.ImageIndex = empty.Index
 	for _, arg := range binaries {

@@ -1,8 +1,10 @@
-// Command recording draws a transcript of a terminal. scripts/recording.sh makes one of the quick start.
+// Command recording draws the transcript of a terminal session. scripts/recording.sh makes one of the
+// quick start.
 //
 //	recording OUT.svg <TRANSCRIPT
 //
-// A line that begins with "$ " is a command, one with "# " the comment above it, and all else is output.
+// A line that begins with "$ " is a command, and one with "# " the comment above it. All other lines
+// are output.
 package main
 
 import (
@@ -34,7 +36,7 @@ func run(args []string, in io.Reader) error {
 	return os.WriteFile(args[0], drawing.Terminal(commands), 0o666)
 }
 
-// parse reads a transcript.
+// parse parses a transcript.
 func parse(in io.Reader) ([]drawing.Command, error) {
 	var all []drawing.Command
 	comment := ""

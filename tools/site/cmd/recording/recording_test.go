@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestRecorded: the recording in docs is of the quick start as the README has it.
+// TestRecorded checks that the recording in docs matches the quick start of the README.
 func TestRecorded(t *testing.T) {
 	readme, err := os.ReadFile("../../../../README.md")
 	if err != nil {
@@ -47,11 +47,11 @@ func TestRecorded(t *testing.T) {
 		line, _, _ := strings.Cut(l, " #")
 		line = strings.TrimRight(line, " ")
 		if !strings.Contains(all.String(), "$ "+line) {
-			t.Errorf("%s is not in the recording: run scripts/recording.sh", line)
+			t.Errorf("%s is missing from the recording: run scripts/recording.sh", line)
 		}
 	}
 	if commands < 3 || len(shown.Steps) != 2*commands {
-		t.Errorf("%d commands, and %d steps are shown", commands, len(shown.Steps))
+		t.Errorf("the quick start has %d commands, but the recording shows %d steps", commands, len(shown.Steps))
 	}
 	for _, want := range []string{"32 random bytes", "byte for byte"} {
 		if !strings.Contains(all.String(), want) {
@@ -71,7 +71,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, bad := range []string{"", "output\n$ true\n", "# only a comment\n"} {
 		if err := run([]string{out}, strings.NewReader(bad)); err == nil {
-			t.Errorf("%q is taken", bad)
+			t.Errorf("%q is accepted", bad)
 		}
 	}
 }
