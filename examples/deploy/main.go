@@ -19,6 +19,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: deploy DISK")
+	}
 	ctx, name := context.Background(), os.Args[1]
 	cloud, err := sandbox.Start(ctx, sandbox.Options{Bucket: "images", Authorize: true})
 	check(err)

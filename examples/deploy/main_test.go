@@ -30,7 +30,12 @@ func TestDeploy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(self, name)
+	c := exec.Command(self)
+	c.Env = append(os.Environ(), "EXAMPLE=1")
+	if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), "usage: deploy DISK") {
+		t.Errorf("without a disk: %v: %s", err, out)
+	}
+	c = exec.Command(self, name)
 	c.Env = append(os.Environ(), "EXAMPLE=1")
 	out, err := c.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "server web1.example.com of template web") {
