@@ -36,6 +36,7 @@ func TestGuides(t *testing.T) {
 		{"keys", nil},
 		{"libvirt", []string{"qemu-img"}},
 		{"sandbox", nil},
+		{"shard", nil},
 		{"softlayer", nil},
 		{"vpc", nil},
 	} {
