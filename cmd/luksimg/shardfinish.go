@@ -108,6 +108,9 @@ func (o *shardFinishFlags) run(c *cobra.Command, name string) (err error) {
 	if err := output.CommitAll(m, e); err != nil {
 		return fmt.Errorf("the image is finished, but: %w", err)
 	}
+	if r.Already && o.verify {
+		o.Warn("%s: the image was finished before, and its records are gone, so --verify read nothing: compare it with luksimg verify", j.Destination)
+	}
 	return o.Result(shardFinishResult{
 		Output: j.Destination, ID: j.ID, Format: string(made.Format), Profile: string(j.Image.Profile), Fixed: !j.Image.Encrypted(),
 		SourceSize: made.SourceSize, VolumeSize: made.VolumeSize, FileSize: made.FileSize, Parts: r.Parts, Shards: j.Shards,

@@ -19,7 +19,10 @@ import (
 // uses the same key.
 func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 	e, err := d.readEnvelope()
+	f := d.o.Finished
+	there := err == nil && f != nil && f.Envelope != nil && e.WDEK == f.Envelope.WDEK && (d.WDEK == "" || d.WDEK == e.WDEK)
 	switch {
+	case there: // luksimg shard finish --envelope wrote it
 	case err == nil && e.WDEK == d.WDEK:
 		return nil
 	case err == nil:
@@ -29,40 +32,46 @@ func (d *Deployment) makeKey(ctx context.Context, _ time.Time) error {
 	}
 	if d.WDEK == "" {
 		wrapped := d.wrapKey
-		if f := d.o.Finished; f != nil {
+		if f != nil {
 			wrapped = func(context.Context) error { return d.takeKey(f) }
 		}
 		if err := wrapped(ctx); err != nil {
 			return err
 		}
 	}
-	e = &wrap.Envelope{
-		WDEK: d.WDEK, RootKeyCRN: d.Plan.RootKeyCRN, Convention: d.rules.Convention,
-		KeyFingerprint: d.KeyFingerprint, Created: time.Now(), Tool: d.Tool,
-	}
-	if d.Plan.hasUUID() {
-		e.ImageUUID = d.ImageUUID
+	if there {
+		if e, err = d.openedEnvelope(); err != nil {
+			return err
+		}
+	} else {
+		e = &wrap.Envelope{
+			WDEK: d.WDEK, RootKeyCRN: d.Plan.RootKeyCRN, Convention: d.rules.Convention,
+			KeyFingerprint: d.KeyFingerprint, Created: time.Now(), Tool: d.Tool,
+		}
+		if d.Plan.hasUUID() {
+			e.ImageUUID = d.ImageUUID
+		}
 	}
 	key, err := d.open(ctx, e)
 	if err != nil {
 		return fmt.Errorf("checking the wrapped key by unwrapping it: %w", err)
 	}
 	defer key.Clear()
-	if err := d.saveKey(key.Disk); err != nil {
+	if err := d.saveKey(key.Disk); err != nil || there {
 		return err
 	}
 	if err := e.Bind(key.Disk); err != nil {
 		return err
 	}
-	f, err := d.o.Files.Create(d.Plan.Envelope, 0o644)
+	out, err := d.o.Files.Create(d.Plan.Envelope, 0o644)
 	if err != nil {
 		return err
 	}
-	defer f.Abort()
-	if err := e.Write(f); err != nil {
+	defer out.Abort()
+	if err := e.Write(out); err != nil {
 		return err
 	}
-	return f.Commit()
+	return out.Commit()
 }
 
 // wrapKey generates the data key, or uses the given one, and wraps it.
