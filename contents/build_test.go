@@ -4,14 +4,14 @@ import (
 	"hash/crc32"
 )
 
-// A disk builds a partition table by hand.
+// A disk is an image with a partition table that tests write field by field.
 type disk struct {
 	b      []byte
 	sector int
 }
 
-// gptDisk makes a disk of so many sectors with one partition for each pair of first and
-// last sector.
+// gptDisk returns a disk of the given number of sectors. Each pair has the first and last sector of a
+// partition.
 func gptDisk(sector, sectors int, parts ...[2]uint64) *disk {
 	d := &disk{make([]byte, sector*sectors), sector}
 	d.mbrEntry(0, 0, 0, 0xee, 1, uint32(sectors-1))
@@ -42,15 +42,15 @@ func gptDisk(sector, sectors int, parts ...[2]uint64) *disk {
 	return d
 }
 
-// header returns the sector of a header.
+// header returns the sector of a GPT header.
 func (d *disk) header(at int) []byte { return d.b[at*d.sector:][:d.sector] }
 
-// entry returns an entry of the array of a header.
+// entry returns entry i of a header's partition array.
 func (d *disk) entry(at, n int) []byte {
 	return d.b[int(le.Uint64(d.header(at)[72:]))*d.sector+n*gptEntrySize:][:gptEntrySize]
 }
 
-// seal sets both checksums of a header.
+// seal sets both checksums of a GPT header.
 func (d *disk) seal(at int) {
 	h := d.header(at)
 	array := d.b[int(le.Uint64(h[72:]))*d.sector:][:int(le.Uint32(h[80:]))*gptEntrySize]
@@ -58,14 +58,14 @@ func (d *disk) seal(at int) {
 	d.sealHeader(at)
 }
 
-// sealHeader sets the checksum of a header, but not that of its entries.
+// sealHeader sets the checksum of a header, but not the checksum of its entries.
 func (d *disk) sealHeader(at int) {
 	h := d.header(at)
 	clear(h[16:20])
 	le.PutUint32(h[16:], crc32.ChecksumIEEE(h[:gptHeaderSize]))
 }
 
-// mbrEntry writes an entry of the MBR, or of an extended one, in a sector.
+// mbrEntry writes an entry of the MBR, or of an extended boot record, in a sector.
 func (d *disk) mbrEntry(sector, n int, flag, kind byte, first, count uint32) {
 	s := d.b[sector*512:][:512]
 	s[510], s[511] = 0x55, 0xaa
@@ -75,7 +75,7 @@ func (d *disk) mbrEntry(sector, n int, flag, kind byte, first, count uint32) {
 	le.PutUint32(e[12:], count)
 }
 
-// mbrDisk makes a disk with an MBR and, in it, one partition.
+// mbrDisk returns a disk with an MBR and one partition.
 func mbrDisk(sectors int) *disk {
 	d := &disk{make([]byte, 512*sectors), 512}
 	d.mbrEntry(0, 0, 0x80, 0x83, 1, 8)

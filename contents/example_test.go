@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleInspect() {
-	disk := bytes.NewReader(golden.Read("../testdata/contents/gpt.img.gz")) // any image.Source will do
+	disk := bytes.NewReader(golden.Read("../testdata/contents/gpt.img.gz")) // any image.Source
 
 	info, err := contents.Inspect(context.Background(), disk)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// extTree has what is stored in different ways: links in the inode and out of it, files
-// that fit the inode, files with holes, large directories.
+// extTree returns files that ext stores in different ways: links inside and outside of the inode, inline
+// files, files with holes, and large directories.
 func extTree() sample {
 	s := systemTree().many("/var/many", 2500).many("/var/few", 30).many("/var/two", 2)
 	for _, n := range []int{58, 59, 60, 61, 100, 156, 157, 1000} {
@@ -25,8 +25,8 @@ func extTree() sample {
 	return s
 }
 
-// holes writes files with holes, which [sample.write] would not make: pieces of data in
-// every second block, and some data far out. It returns what they hold.
+// holes writes sparse files, which [sample.write] does not: data in every second block, and a last piece far
+// away. It returns their contents.
 func holes(t *testing.T, dir string, block int) sample {
 	t.Helper()
 	s := sample{}
@@ -52,7 +52,7 @@ func holes(t *testing.T, dir string, block int) sample {
 			write(i * c.apart)
 		}
 		write(c.last)
-		write(size - block/2) // as mke2fs loses a hole at the end of a file, with inline data
+		write(size - block/2) // mke2fs loses a hole at the end of a file with inline data
 		f.Close()
 		s["/"+c.name] = string(content)
 	}
@@ -67,7 +67,7 @@ func TestExtFromMke2fs(t *testing.T) {
 		name, kind string
 		block      int
 		args       []string
-		index      bool // make hash trees of the directories
+		index      bool // build hash trees of the directories
 	}{
 		{"ext2", "ext2", 1024, []string{"-t", "ext2", "-b", "1024"}, false},
 		{"ext2 revision 0", "ext2", 1024, []string{"-t", "ext2", "-b", "1024", "-r", "0", "-I", "128", "-O", "none"}, false},
@@ -100,7 +100,7 @@ func TestExtFromMke2fs(t *testing.T) {
 			}
 			dir, all := dirs[hole], trees[hole]
 			path := blank(t, 256<<20)
-			size := []string{"-J", "size=4"} // MiB, as a large one takes long to write
+			size := []string{"-J", "size=4"} // MiB; a large journal is slow to write
 			if c.kind == "ext2" || c.block == 65536 {
 				size = nil
 			}
@@ -131,13 +131,13 @@ func TestExtFromMke2fs(t *testing.T) {
 	}
 }
 
-// optimise lets e2fsck make hash trees of directories. It says 1 if it changed anything.
+// optimise runs e2fsck to build hash trees of directories. e2fsck exits with status 1 if it changed anything.
 func optimise(t *testing.T, path string) {
 	t.Helper()
 	need.Run(t, "", "sh", "-c", `PATH=$PATH:/usr/sbin:/sbin; e2fsck -fyD "$1"; test $? -le 1`, "sh", path)
 }
 
-// checkSystem checks what is in [systemTree].
+// checkSystem checks that Inspect found the contents of [systemTree].
 func checkSystem(t *testing.T, info *Info) {
 	t.Helper()
 	if info.OS == nil || *info.OS != (OS{"rhel", "9.4", "Red Hat Enterprise Linux 9.4 (Plow)"}) {

@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// A tracer notes where a source is read.
+// A tracer records the accesses to a source.
 type tracer struct {
 	counting
 	at [][2]int64 // offset and length
@@ -26,11 +26,11 @@ func (t *tracer) ReadAt(p []byte, off int64) (int, error) {
 	return t.counting.ReadAt(p, off)
 }
 
-// FuzzInspect looks into disks. Which 0 and 1 have b as their content, 1 with right
-// checksums if they have a GPT; else b has changes of a golden image in places that are
-// read: which read it is (two bytes), which byte of it (two bytes), and its new value.
+// FuzzInspect inspects disks. If which is 0 or 1, b is the disk; 1 corrects the checksums of a GPT. Otherwise
+// b changes a golden image at places that Inspect reads. A change has the index of the access (two bytes),
+// the offset in it (two bytes), and the new value.
 func FuzzInspect(f *testing.F) {
-	// Small ones, as large inputs slow the fuzzer down.
+	// Large inputs slow the fuzzer down.
 	logical := mbrDisk(5)
 	logical.mbrEntry(0, 1, 0, 5, 2, 3)
 	logical.mbrEntry(2, 0, 0, 0x83, 1, 1)
@@ -71,7 +71,7 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// reseal sets the checksums of the first GPT of sectors of 512 bytes, if it has any.
+// reseal sets the checksums of the first GPT, if there is one with sectors of 512 bytes.
 func reseal(b []byte) {
 	if !has(b, 512, gptMark) || len(b) < 1024 {
 		return

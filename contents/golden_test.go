@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// goldenTree is what make.sh puts into all of them.
+// goldenTree returns the files that make.sh writes to every image.
 func goldenTree() sample {
 	s := systemTree()
 	s["/links/59"] = "-> " + fmt.Sprintf("%059d", 7)
@@ -24,7 +24,7 @@ func goldenTree() sample {
 	return s.numbered("/var/many", 200, 40)
 }
 
-// numbered adds a directory of files that hold their number.
+// numbered adds a directory of n files. Each contains its number.
 func (s sample) numbered(dir string, n, width int) sample {
 	for i := range n {
 		s[fmt.Sprintf("%s/%04d-%0*d", dir, i, width, 0)] = fmt.Sprintln(i)
@@ -122,9 +122,9 @@ func TestGoldenDisks(t *testing.T) {
 					t.Errorf("%+v, want %+v", p, want)
 				}
 			}
-			// As the documentation says.
+			// The documentation promises these limits.
 			if src.bytes > 1<<20 || src.reads > 1000 {
-				t.Errorf("%d bytes in %d pieces were read", src.bytes, src.reads)
+				t.Errorf("read %d bytes in %d calls", src.bytes, src.reads)
 			}
 		})
 	}
@@ -137,10 +137,10 @@ func describe(f *Filesystem) string {
 	return fmt.Sprint(*f)
 }
 
-// A counting source counts what is read of it.
+// A counting source counts the bytes and calls of reads.
 type counting struct {
 	b     []byte
-	size  int64 // if it is longer than b, of zeros
+	size  int64 // if longer than b, zeros follow
 	bytes int64
 	reads int
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// put returns 256 KiB with some bytes at offsets.
+// put returns 256 KiB of zeros with the given bytes at offsets.
 func put(all ...any) []byte {
 	b := make([]byte, 256<<10)
 	for i := 0; i+1 < len(all); i += 2 {
@@ -17,10 +17,11 @@ func put(all ...any) []byte {
 const (
 	rawID  = "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef"
 	textID = "01234567-89ab-cdef-0123-456789abcdef"
-	fatBPB = "\xeb\x3c\x90mkfs.fat\x00\x02\x04\x01\x00\x02\x00\x02\x00\x01\xf8\x01\x00" // at 0: 256 sectors, FAT of one
+	fatBPB = "\xeb\x3c\x90mkfs.fat\x00\x02\x04\x01\x00\x02\x00\x02\x00\x01\xf8\x01\x00" // at 0: 256 sectors, FAT of one sector
 )
 
-// Marks of what tools for are rarely there. Numbers at the start of a field are its length.
+// TestIdentify checks signatures for which tools are rarely available. Numbers at the start of a field are
+// its length.
 func TestIdentify(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -78,7 +79,7 @@ func TestIdentify(t *testing.T) {
 		if want := bytes.Contains(c.b, []byte("LUKS")) || bytes.Contains(c.b[:1024], []byte("-FVE")) || c.name == "bitlocker to go"; info.Encrypted != want {
 			t.Errorf("%s: encrypted is %v", c.name, info.Encrypted)
 		}
-		// No mark may be looked for past the end.
+		// Inspect must not read past the end.
 		for _, n := range []int{0, 1, 3, 8, 100, 511, 512, 600, 1024, 1100, 2048, 4096, 4100, 32774, 65536, 65600, 70000, 130 << 10} {
 			bound(t, &counting{b: c.b[:n]})
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// rename changes names in the directories of an image, to others of the same length.
+// rename replaces names in the directories of an image by names of the same length.
 func rename(b []byte, names ...string) []byte {
 	b = bytes.Clone(b)
 	for i := 0; i+1 < len(names); i += 2 {
@@ -31,7 +31,7 @@ func TestSystem(t *testing.T) {
 		b      []byte
 		cloud  string
 		reason string // a part
-		text   string // of the warnings; none if it is empty
+		text   string // of the warnings; "" if there are none
 	}{
 		{"as made", ext2, Found, "/usr/bin/cloud-init", ""},
 		{"without cloud-init", rename(ext2, "cloud-init", "clown-init"), NotFound, "", ""},
@@ -79,7 +79,7 @@ func changedAt(b []byte, at int, values ...byte) []byte {
 	return b
 }
 
-// cloud-init is found also by its configuration, and told to be disabled.
+// TestCloudInitFromMke2fs finds cloud-init by its configuration, and detects that it is disabled.
 func TestCloudInitFromMke2fs(t *testing.T) {
 	need.Program(t, "mke2fs")
 	for _, c := range []struct {
@@ -131,7 +131,7 @@ func TestFstab(t *testing.T) {
 	}
 }
 
-// The names in JSON are API.
+// TestJSON pins the JSON names, which are API.
 func TestJSON(t *testing.T) {
 	info := bound(t, &counting{b: golden.Read("../testdata/contents/gpt.img.gz")})
 	info.Warnings = []string{"w"}
@@ -152,7 +152,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// A failing source fails at the nth read.
+// A failing source fails at its nth read.
 type failing struct {
 	counting
 	at  int
@@ -174,7 +174,7 @@ func TestFailures(t *testing.T) {
 	for n := range whole.reads {
 		info, err := Inspect(context.Background(), &failing{counting{b: b}, n, boom})
 		if err != boom || info == nil || len(info.Warnings) > 0 {
-			t.Fatalf("with a failure of read %d: %+v, %v", n, info, err)
+			t.Fatalf("read %d fails: %+v, %v", n, info, err)
 		}
 	}
 	if info, err := Inspect(context.Background(), &failing{counting{b: b}, whole.reads, boom}); err != nil || info.CloudInit != Found {
@@ -184,24 +184,24 @@ func TestFailures(t *testing.T) {
 	cancel(boom)
 	src := &counting{b: b}
 	if info, err := Inspect(ctx, src); err != boom || info == nil || src.reads > 0 {
-		t.Errorf("after the end of the context: %+v, %v, %d reads", info, err, src.reads)
+		t.Errorf("cancelled: %+v, %v, %d reads", info, err, src.reads)
 	}
-	// A source that is shorter than it says is no hostile image.
+	// A source shorter than its size is an I/O error, not a malformed image.
 	if _, err := Inspect(context.Background(), &failing{counting{b: b}, 5, nil}); err == nil {
-		t.Error("a short read without an error was taken for data")
+		t.Error("a short read without an error was accepted")
 	}
 }
 
-// An image in the terabytes is read no more than a small one.
+// TestLarge checks that a huge image needs no more reads than a small one.
 func TestLarge(t *testing.T) {
 	src := &counting{b: golden.Read("../testdata/contents/ext2.img.gz"), size: 1 << 50}
 	checkSystem(t, bound(t, src))
 	if src.bytes > 1<<20 {
-		t.Errorf("%d bytes were read", src.bytes)
+		t.Errorf("read %d bytes", src.bytes)
 	}
 }
 
-// TestFieldsSystem: what is not known of a system leaves no space behind.
+// TestFieldsSystem checks that an unknown name or version leaves no space in the text.
 func TestFieldsSystem(t *testing.T) {
 	for os, want := range map[OS]string{{ID: "debian"}: "debian", {ID: "rhel", Version: "9.4"}: "rhel 9.4", {ID: "rhel", Name: "Red Hat"}: "Red Hat"} {
 		for name, got := range (&Info{OS: &os}).Fields() {

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/golden"
 )
 
-// starts lists the numbers, starts and sizes of partitions, in sectors.
+// starts lists the numbers, starts and sizes of partitions. Starts and sizes are in sectors.
 func starts(info *Info) string {
 	var b strings.Builder
 	for _, p := range info.Partitions {
@@ -20,8 +20,7 @@ func starts(info *Info) string {
 	return strings.TrimPrefix(b.String(), " ")
 }
 
-// What is done to partition tables, what is found then, and what the warnings say: with
-// no text there are none.
+// tables lists disks with the expected table, partitions and warnings. An empty text means no warnings.
 var tables = []struct {
 	name   string
 	build  func() *disk
@@ -106,7 +105,7 @@ var tables = []struct {
 	}, MBR, "1:1+8 2:20+10 3:40+10 5:21+2 6:41+2", ""},
 }
 
-// changed is a GPT disk with a change.
+// changed returns a GPT disk with a change.
 func changed(edit func(*disk)) func() *disk {
 	return func() *disk {
 		d := gptDisk(512, 64, [2]uint64{10, 19})
@@ -115,7 +114,7 @@ func changed(edit func(*disk)) func() *disk {
 	}
 }
 
-// extended is an MBR disk with two logical partitions, and a change.
+// extended returns an MBR disk with two logical partitions and a change.
 func extended(edit func(*disk)) func() *disk {
 	return func() *disk {
 		d := mbrDisk(64)
@@ -140,13 +139,13 @@ func TestTables(t *testing.T) {
 				t.Errorf("warnings %q, want %q", all, c.text)
 			}
 			if src.bytes > 4<<20 || src.reads > 1000 {
-				t.Errorf("%d bytes in %d pieces were read", src.bytes, src.reads)
+				t.Errorf("read %d bytes in %d calls", src.bytes, src.reads)
 			}
 		})
 	}
 }
 
-// bound inspects, and checks how much is read, and how much memory is used for it.
+// bound calls Inspect and checks how much it reads and allocates.
 func bound(t testing.TB, src *counting) *Info {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -154,11 +153,11 @@ func bound(t testing.TB, src *counting) *Info {
 	info := inspect(t, src)
 	runtime.ReadMemStats(&after)
 	if src.bytes > maxBytes || src.reads > maxReads {
-		t.Errorf("%d bytes in %d pieces were read", src.bytes, src.reads)
+		t.Errorf("read %d bytes in %d calls", src.bytes, src.reads)
 	}
-	// All that is allocated in the course of it; at one time it is a fraction of that.
+	// The total of all allocations. The peak is a fraction of it.
 	if n := after.TotalAlloc - before.TotalAlloc; n > 2*uint64(src.bytes)+8<<20 {
-		t.Errorf("%d bytes were allocated", n)
+		t.Errorf("allocated %d bytes", n)
 	}
 	if n := len(info.Warnings); n > maxWarnings+1 {
 		t.Errorf("%d warnings", n)
@@ -166,7 +165,7 @@ func bound(t testing.TB, src *counting) *Info {
 	return info
 }
 
-// Tables with more partitions than anybody has.
+// TestManyPartitions inspects tables with more partitions than the limit.
 func TestManyPartitions(t *testing.T) {
 	d := &disk{make([]byte, 4<<20), 512}
 	d.mbrEntry(0, 0, 0, 5, 1, 8000)
@@ -178,7 +177,7 @@ func TestManyPartitions(t *testing.T) {
 	if len(info.Partitions) != maxPartitions || info.Partitions[255].Number != 259 || !strings.Contains(fmt.Sprint(info.Warnings), "more than 256") {
 		t.Errorf("%d partitions, warnings %q", len(info.Partitions), info.Warnings)
 	}
-	// A chain that has links only.
+	// A chain of links without partitions.
 	for i := 1; i < 2000; i++ {
 		d.mbrEntry(i, 0, 0, 0, 0, 0)
 	}
@@ -187,9 +186,9 @@ func TestManyPartitions(t *testing.T) {
 		t.Errorf("%d partitions, warnings %q", len(info.Partitions), info.Warnings)
 	}
 
-	// 1000 entries that are the whole disk, which is ext2: each is looked into.
+	// 1000 entries for the same ext2 partition: each is inspected.
 	g := gptDisk(512, 8192)
-	// Without what makes it a root.
+	// Without these files it is not a root filesystem.
 	ext2 := bytes.ReplaceAll(golden.Read("../testdata/contents/ext2.img.gz"), []byte("os-release"), []byte("xx-release"))
 	copy(g.b[1<<20:], bytes.ReplaceAll(ext2, []byte("fstab"), []byte("xxtab")))
 	h := g.header(1)

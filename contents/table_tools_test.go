@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// sfdiskTable is what sfdisk says of a disk.
+// sfdiskTable is the output of sfdisk --json.
 type sfdiskTable struct {
 	Table struct {
 		Label      string
@@ -62,9 +62,9 @@ func TestTablesOfSfdisk(t *testing.T) {
 			need.Input(t, "", c.script, "sfdisk", "-q", path)
 			want := sfdisk(t, path).Table
 			info := inspect(t, openImage(t, path))
-			want.SectorSize = 512 // which old versions do not tell
+			want.SectorSize = 512 // old versions of sfdisk do not print it
 			if label := strings.Replace(want.Label, "dos", MBR, 1); info.PartitionTable != label || int64(info.SectorSize) != want.SectorSize {
-				t.Errorf("table %s of sectors of %d, want %s of %d", info.PartitionTable, info.SectorSize, label, want.SectorSize)
+				t.Errorf("table %s with sectors of %d bytes, want %s with %d", info.PartitionTable, info.SectorSize, label, want.SectorSize)
 			}
 			if id := strings.ToLower(strings.TrimPrefix(want.ID, "0x")); info.DiskID != id {
 				t.Errorf("disk ID %s, want %s", info.DiskID, id)
@@ -132,7 +132,7 @@ func TestFilesystemsOfTools(t *testing.T) {
 	}
 }
 
-// A disk as an installer makes it: the root is an XFS in the last of four partitions.
+// TestDisk inspects a disk such as an installer creates: the root is an XFS in the last of four partitions.
 func TestDisk(t *testing.T) {
 	need.Program(t, "sfdisk", "mkfs.xfs", "mke2fs", "mkfs.vfat", "mkswap")
 	dir := t.TempDir()
@@ -172,7 +172,7 @@ func TestDisk(t *testing.T) {
 	}
 }
 
-// copyInto copies what a file holds to an offset of another, without its zeros.
+// copyInto copies a file to an offset of another, except its zero blocks.
 func copyInto(t *testing.T, dst *os.File, name string, at int64) {
 	t.Helper()
 	b, err := os.ReadFile(name)

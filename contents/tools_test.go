@@ -19,7 +19,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// blank makes a file of zeros.
+// blank creates a file of zeros.
 func blank(t testing.TB, size int64) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image")
@@ -55,12 +55,12 @@ func inspect(t testing.TB, src image.Source) *Info {
 	return info
 }
 
-// A sample is a tree of files by path, with links ("-> target") among them.
+// A sample maps paths to file contents. A content "-> target" makes a symbolic link.
 type sample map[string]string
 
 const osRelease = "NAME=\"Red Hat\"\nID=\"rhel\"\nVERSION_ID=\"9.4\"\nPRETTY_NAME='Red Hat Enterprise Linux 9.4 (Plow)'\n"
 
-// system is a root filesystem of today, in which /bin is a link.
+// systemTree returns a typical root filesystem, in which /bin is a link.
 func systemTree() sample {
 	return sample{
 		"/bin":                      "-> usr/bin",
@@ -85,7 +85,7 @@ func (s sample) many(dir string, n int) sample {
 	return s
 }
 
-// write makes the tree below a folder. Files with the same content are links to one.
+// write creates the tree in a folder. Files with the same content are hard links.
 func (s sample) write(t testing.TB, dir string) {
 	t.Helper()
 	first := map[string]string{}
@@ -118,13 +118,13 @@ func (s sample) paths() []string {
 	return all
 }
 
-// check compares what is read of a filesystem with the tree.
+// check compares the filesystem that is read with the tree.
 func (s sample) check(t *testing.T, root tree.Node) {
 	t.Helper()
 	for _, path := range s.paths() {
 		want := s[path]
 		if target, ok := strings.CutPrefix(want, "-> "); ok {
-			// The link itself, by its folder.
+			// The link itself, found in its folder.
 			dir, err := tree.Open(root, filepath.Dir(path))
 			if err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -132,7 +132,7 @@ func (s sample) check(t *testing.T, root tree.Node) {
 			}
 			n, err := dir.Lookup(filepath.Base(path))
 			if err != nil || n.Kind() != tree.Link {
-				t.Errorf("%s: no link, %v", path, err)
+				t.Errorf("%s is not a link: %v", path, err)
 				continue
 			}
 			if b, err := n.Content(4096); err != nil || string(b) != target {
@@ -146,7 +146,7 @@ func (s sample) check(t *testing.T, root tree.Node) {
 			continue
 		}
 		if b, err := n.Content(1 << 30); err != nil || n.Kind() != tree.File || !bytes.Equal(b, []byte(want)) {
-			t.Errorf("%s: %d bytes, other than the %d that were written, or %v", path, len(b), len(want), err)
+			t.Errorf("%s: got %d bytes, want %d, or the data differs: %v", path, len(b), len(want), err)
 		}
 		s.checkRuns(t, n, path)
 	}
@@ -158,8 +158,8 @@ func (s sample) check(t *testing.T, root tree.Node) {
 	}
 }
 
-// checkRuns compares the size of a file and its runs with its content: where there is a hole, there
-// are zeros only, and what is in the inode is as it was written.
+// checkRuns compares the size and the runs of a file with its content. Holes must be zeros, and inline data
+// must match.
 func (s sample) checkRuns(t *testing.T, n tree.Node, path string) {
 	t.Helper()
 	want := s[path]
@@ -173,12 +173,12 @@ func (s sample) checkRuns(t *testing.T, n tree.Node, path string) {
 		}
 		part := want[off:][:r.Length]
 		if r.Hole && strings.Trim(part, "\x00") != "" || r.Inode != nil && string(r.Inode) != part {
-			t.Errorf("%s: at %d: %+v is not what was written", path, off, r)
+			t.Errorf("%s: at %d: the data of run %+v differs", path, off, r)
 		}
 		off += r.Length
 	}
 	if _, err := n.Run(int64(len(want))); err == nil {
-		t.Errorf("%s: there is a run past its end", path)
+		t.Errorf("%s: got a run past the end of the file", path)
 	}
 }
 
@@ -207,7 +207,7 @@ func (s sample) checkEntries(t *testing.T, root tree.Node) {
 				t.Errorf("%s in %s: %v", name, dir, err)
 			}
 			if got[name] {
-				t.Errorf("%s has %s twice", dir, name)
+				t.Errorf("%s contains %s twice", dir, name)
 			}
 			got[name] = true
 			return true
@@ -226,12 +226,12 @@ func (s sample) checkEntries(t *testing.T, root tree.Node) {
 	}
 }
 
-// generous is a reader of a whole image without the limits of Inspect.
+// generous returns a reader of a whole image without the limits of Inspect.
 func generous(src image.Source) *bounded.Reader {
 	return bounded.New(context.Background(), src, src.Size(), 1<<50, 1<<30)
 }
 
-// noise is data that is nowhere zero.
+// noise returns random bytes other than zero.
 func noise(n int, seed uint64) string {
 	r := rand.New(rand.NewPCG(seed, 1))
 	b := make([]byte, n)

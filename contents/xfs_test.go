@@ -14,11 +14,10 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// prototype returns the text of mkfs(8) from which mkfs.xfs makes the tree: contents are
-// in files below dir.
+// prototype returns a prototype file for mkfs.xfs, see mkfs(8). It writes the file contents to dir.
 func (s sample) prototype(t testing.TB, dir string) string {
 	t.Helper()
-	type folder map[string]any // of folders, and paths of s
+	type folder map[string]any // holds folders, and paths in s
 	root := folder{}
 	for _, p := range s.paths() {
 		parts := strings.Split(strings.Trim(p, "/"), "/")
@@ -65,13 +64,13 @@ func (s sample) prototype(t testing.TB, dir string) string {
 	return b.String()
 }
 
-// xfsTree has directories of each form: in the inode, of one block, with a leaf, with
-// nodes and, as files take room between its blocks, with a tree of extents.
+// xfsTree returns directories of each form: in the inode, of one block, with a leaf, with nodes, and with an
+// extent B+tree. Files between its blocks fragment the last one.
 func xfsTree() sample {
 	s := systemTree().many("/var/many", 2500).many("/var/few", 3).many("/var/block", 25).many("/var/leaf", 90)
 	for i := range 300 {
-		// Of 200 bytes of names each: a directory's block is full after a few, and a file
-		// takes the next one.
+		// The names have 200 bytes. A few of them fill a directory block, and files occupy the blocks
+		// between.
 		name := fmt.Sprintf("/var/scattered/%03d-%s", i, strings.Repeat("s", 190))
 		s[name] = noise(9000, uint64(i))
 	}
@@ -139,8 +138,8 @@ func TestXFSFromMkfs(t *testing.T) {
 	}
 }
 
-// mendLink adds the header that mkfs.xfs (6.1) leaves out of the block of a long link in
-// version 5, which is why Linux would not read it.
+// mendLink adds the header that mkfs.xfs 6.1 omits from the block of a long link in XFS version 5. Linux
+// refuses a link without it.
 func mendLink(t *testing.T, file, link, target string) {
 	t.Helper()
 	f, err := xfs.Open(generous(openImage(t, file)))

@@ -34,7 +34,7 @@ func BenchmarkReadAt(b *testing.B) {
 	}
 }
 
-// BenchmarkSmallReads reads 4 KiB at a time, of grains of 64 KiB.
+// BenchmarkSmallReads reads 4 KiB at a time from grains of 64 KiB.
 func BenchmarkSmallReads(b *testing.B) {
 	w := img{sectors: 16 << 11, version: 3, compress: true, markers: true, kinds: "d", level: 1}.build()
 	d := open(b, w.file, Options{})

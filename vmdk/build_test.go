@@ -14,24 +14,23 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// An img is what the tests build a sparse extent of: the zero value of a field takes
-// the default that it names. Other things are made by editing the bytes that build
-// returns.
+// An img describes a sparse extent for build. The zero value of a field selects the default given in its
+// comment. Tests make other changes by editing the built bytes.
 type img struct {
 	version   uint32 // 1
-	flags     uint32 // more than what the rest gives
+	flags     uint32 // in addition to those that the other fields set
 	sectors   int64
 	grain     int64  // sectors, 128
 	entries   int64  // of a grain table, 512
-	kinds     string // of grains, at random: - none, h zeros, d data; "-d"
-	redundant bool   // a second directory
-	late      bool   // a table follows its grains, and the directory follows all
+	kinds     string // of the grains, chosen at random: - absent, h zeros, d data; "-d"
+	redundant bool   // with a redundant directory
+	late      bool   // tables follow their grains, and the directory follows everything
 	compress  bool
 	markers   bool
 	footer    bool // with late
 	level     int  // of compression, 6
 	noEnd     bool // without an end-of-stream marker
-	padding   int  // bytes of zeros at the end
+	padding   int  // zero bytes at the end
 	unclean   bool
 
 	bare    bool   // without a descriptor
@@ -39,7 +38,7 @@ type img struct {
 	cid     string // "fffffffe"
 	parent  string // parentCID
 	hint    string // parentFileNameHint
-	lines   string // more of the descriptor
+	lines   string // additional lines of the descriptor
 	crlf    bool
 	area    int64 // sectors for the descriptor, 20
 	seed    uint64
@@ -49,15 +48,15 @@ const descriptorSectors = 20
 
 var le = binary.LittleEndian
 
-// A layout is where build has put things, in bytes.
+// A layout has the byte offsets of the structures that build wrote.
 type layout struct {
 	file, guest []byte
-	none        []bool // by grain: it is in no file
-	header      int64  // or footer
+	none        []bool // by grain: true if no file has it
+	header      int64  // or of the footer
 	directory   int64
 	redundant   int64
 	tables      []int64
-	grains      []int64 // by number; 0 if there is none
+	grains      []int64 // by number; 0 if absent
 }
 
 func (m *img) defaults() {
@@ -119,7 +118,7 @@ func (m *img) text(name, typ string) string {
 	return s
 }
 
-// build returns an extent and what is in it. Data have no zero bytes.
+// build returns an extent and the disk in it. Data grains have no zero bytes.
 func (m img) build() *layout {
 	m.defaults()
 	rnd := rand.New(rand.NewPCG(m.seed, 42))
@@ -273,7 +272,7 @@ func open(t testing.TB, file []byte, opts Options) *Disk {
 	return d
 }
 
-// imgs are sparse files of all kinds.
+// imgs returns sparse files of all kinds.
 func imgs() map[string]img {
 	stream := img{version: 3, compress: true, markers: true, late: true, footer: true}
 	with := func(m img, edit func(*img)) img { edit(&m); return m }
@@ -322,7 +321,7 @@ func imgs() map[string]img {
 	}
 }
 
-// memory resolves names to files in memory.
+// memory returns a resolver for files in memory.
 func memory(files map[string][]byte, asked *[]image.Ref) func(image.Ref) (image.Source, error) {
 	return func(r image.Ref) (image.Source, error) {
 		*asked = append(*asked, r)

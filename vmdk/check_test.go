@@ -13,7 +13,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// checkIn is Check with a small window of the file at a time.
+// checkIn is Check with a given window size, in sectors.
 func checkIn(d *Disk, window int64) (CheckResult, error) {
 	c := &checker{ctx: context.Background(), pages: &d.pages, window: window}
 	err := c.disk(d)
@@ -83,7 +83,7 @@ func TestCheckFinds(t *testing.T) {
 			d := open(t, w.file, Options{MetadataOnly: true})
 			r, err := d.Check(context.Background())
 			if err != nil || r.Corruptions != c.corruptions || !strings.Contains(fmt.Sprint(r.Problems), c.text) {
-				t.Errorf("%+v, %v, want %d with %q", r, err, c.corruptions, c.text)
+				t.Errorf("got %+v, %v, want %d corruptions with %q", r, err, c.corruptions, c.text)
 			}
 			for _, window := range []int64{64, 128, 1 << 10} {
 				if r, err := checkIn(d, window); err != nil || r.Corruptions < c.corruptions {
@@ -92,7 +92,7 @@ func TestCheckFinds(t *testing.T) {
 			}
 		})
 	}
-	// All is counted and not all is told.
+	// All corruptions are counted, but only some are listed.
 	bad := small.build()
 	for i := range 64 {
 		put32(bad.tables[0]+4*int64(i), 1<<31)(bad)
@@ -111,7 +111,7 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// What is wrong in another file is told with its name.
+// TestCheckSplit checks that a problem in an extent file is reported with the file's name.
 func TestCheckSplit(t *testing.T) {
 	text, files, _ := splits()["all kinds"]()
 	var asked []image.Ref

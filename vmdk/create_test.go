@@ -17,7 +17,7 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// made returns what Create and CreateInOrder make of src, which must be the same.
+// made returns the output of Create, and checks that CreateInOrder writes the same bytes.
 func made(t testing.TB, src image.Source, o vmdk.CreateOptions) []byte {
 	t.Helper()
 	d := faultfs.New()
@@ -32,19 +32,19 @@ func made(t testing.TB, src image.Source, o vmdk.CreateOptions) []byte {
 	}
 	file := d.ReadFile("a")
 	if !bytes.Equal(b.Bytes(), file) || r.FileSize != int64(len(file)) {
-		t.Errorf("in order %d bytes are made, and %d in a file, or other ones", b.Len(), len(file))
+		t.Errorf("CreateInOrder wrote %d bytes, Create %d, or the data differs", b.Len(), len(file))
 	}
 	return file
 }
 
-// TestCreateDeterministic makes one image with any number of workers, and others with random
-// content IDs.
+// TestCreateDeterministic checks that the number of workers does not change the image, and that random
+// content IDs differ.
 func TestCreateDeterministic(t *testing.T) {
 	src := imagetest.NewPatchy(34<<20, 4)
 	first := made(t, src, vmdk.CreateOptions{CID: 0x12345678, Jobs: 1})
 	for _, jobs := range []int{2, 5} {
 		if got := made(t, src, vmdk.CreateOptions{CID: 0x12345678, Jobs: jobs}); !bytes.Equal(got, first) {
-			t.Errorf("%d workers make another image", jobs)
+			t.Errorf("the image of %d workers differs", jobs)
 		}
 	}
 	seen := map[string]bool{}
@@ -60,7 +60,7 @@ func TestCreateDeterministic(t *testing.T) {
 	}
 }
 
-// TestCreateNoise makes grains that cannot be compressed: they take a sector more each.
+// TestCreateNoise writes incompressible grains. Each occupies one additional sector.
 func TestCreateNoise(t *testing.T) {
 	const grains = 40
 	src := imagetest.Noise(grains<<16, 9)
@@ -75,7 +75,7 @@ func TestCreateNoise(t *testing.T) {
 	imagetest.Source(t, d, src)
 }
 
-// TestCreateHuge makes disks of which little is data: they cost by that.
+// TestCreateHuge creates huge disks with little data. The cost must depend on the data.
 func TestCreateHuge(t *testing.T) {
 	for _, size := range []int64{2 << 40, 128 << 40} {
 		text := func(b byte) string { return string(bytes.Repeat([]byte{b}, 512)) }

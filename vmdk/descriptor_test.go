@@ -10,8 +10,8 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// TestRefuseDescriptor is about texts: where a line is not given, they have what a
-// good one has.
+// TestRefuseDescriptor checks the errors for malformed descriptors. line puts a malformed line into a valid
+// descriptor.
 func TestRefuseDescriptor(t *testing.T) {
 	const head = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType=\"custom\"\n"
 	const good = head + "RW 10 FLAT \"flat\" 0\n"
@@ -125,7 +125,7 @@ func TestRefuseDescriptor(t *testing.T) {
 	}
 }
 
-// Names go to the resolver as they are, and to nothing else.
+// TestNames checks that names in a descriptor reach the resolver unchanged, and nothing else.
 func TestNames(t *testing.T) {
 	for _, name := range []string{"../../../etc/passwd", "/dev/sda", `C:\Windows\System32\config\SAM`, `\\server\share\x`, "http://169.254.169.254/latest", "x\xff\xfe\x01",
 		"-rf", "json:{}", "a b", "\t", strings.Repeat("x", 100_000)} {
@@ -133,7 +133,7 @@ func TestNames(t *testing.T) {
 		var asked []image.Ref
 		d := open(t, []byte(text), Options{Resolve: memory(map[string][]byte{name: imagetest.Noise(sectorSize, 1)}, &asked)})
 		if len(asked) != 2 || asked[0].Name() != name || asked[0].What == "parent disk" || asked[1].Name() != name || asked[1].What != "parent disk" {
-			t.Errorf("%.20q: asked for %.100q", name, fmt.Sprint(asked))
+			t.Errorf("%.20q: resolved %.100q", name, fmt.Sprint(asked))
 		}
 		if _, err := d.ReadAt(make([]byte, sectorSize), 0); err != nil {
 			t.Error(err)

@@ -26,9 +26,8 @@ func encodedDescriptor(name, file string) string {
 	return fmt.Sprintf("# Disk DescriptorFile\nversion=1\nencoding=\"%s\"\nCID=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 10 FLAT \"%s\" 0\n", name, file)
 }
 
-// TestEncodings opens disks whose files have names in all encodings that VMware writes on
-// one system or another. The names for Shift_JIS, GBK and Big5 have a backslash and a |
-// as second bytes of characters.
+// TestEncodings opens disks with file names in every encoding that VMware writes. The names in Shift_JIS, GBK
+// and Big5 contain backslash and | as second bytes of characters.
 func TestEncodings(t *testing.T) {
 	flat := imagetest.Noise(10*sectorSize, 1)
 	for _, c := range []struct {
@@ -70,7 +69,7 @@ func TestEncodings(t *testing.T) {
 				return bytes.NewReader(flat), nil
 			}})
 			if err != nil || asked != c.file {
-				t.Fatalf("asked for %q, want %q: %v", asked, c.file, err)
+				t.Fatalf("resolved %q, want %q: %v", asked, c.file, err)
 			}
 			if i, err := d.Info(t.Context()); err != nil || i.Encoding != c.name || i.Extents[0].File != c.file {
 				t.Errorf("%+v, %v", i, err)
@@ -79,13 +78,13 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-// A byte order mark makes a descriptor UTF-8, and is no part of its first line.
+// TestByteOrderMark checks that a byte order mark selects UTF-8 and is not part of the first line.
 func TestByteOrderMark(t *testing.T) {
 	flat := imagetest.Noise(10*sectorSize, 1)
 	for _, first := range []string{"# Disk DescriptorFile\n", "", "\n"} {
 		text := byteOrderMark + first + strings.TrimPrefix(encodedDescriptor("windows-1252", "Größe"), "# Disk DescriptorFile\n")
 		if !Detect(strings.NewReader(text), int64(len(text))) {
-			t.Errorf("%q is no VMDK", text)
+			t.Errorf("%q was not detected as VMDK", text)
 		}
 		asked := ""
 		_, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{Resolve: func(r image.Ref) (image.Source, error) {
@@ -93,17 +92,17 @@ func TestByteOrderMark(t *testing.T) {
 			return bytes.NewReader(flat), nil
 		}})
 		if err != nil || asked != "Größe" {
-			t.Errorf("asked for %q: %v", asked, err)
+			t.Errorf("resolved %q: %v", asked, err)
 		}
 	}
 	text := byteOrderMark + "version=1\nCID=x\n"
 	var fe *image.FormatError
 	if _, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{}); !errors.As(err, &fe) || fe.Offset != 13 {
-		t.Errorf("the offset of a line behind the mark: %v", err)
+		t.Errorf("the offset of a line after the mark: %v", err)
 	}
 }
 
-// A name that cannot be decoded is an error where its file is needed, and not else.
+// TestEncodingRefuses checks that an undecodable name is an error only if its file is needed.
 func TestEncodingRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		text  string
@@ -113,7 +112,7 @@ func TestEncodingRefuses(t *testing.T) {
 	}{
 		"unknown":          {encodedDescriptor("EBCDIC-of-Mars", "Gr\xf6\xdfe"), image.ErrUnsupported, "", `the unknown encoding "EBCDIC-of-Mars"`},
 		"UTF-16":           {encodedDescriptor("UTF-16LE", "Gr\xf6\xdfe"), image.ErrUnsupported, "", "unknown encoding"},
-		"bytes of no GBK":  {encodedDescriptor("GBK", "a\xff\xff"), image.ErrFormat, "descriptor name", `encoding "GBK"`},
+		"invalid GBK":      {encodedDescriptor("GBK", "a\xff\xff"), image.ErrFormat, "descriptor name", `encoding "GBK"`},
 		"half a character": {encodedDescriptor("Shift_JIS", "a\x83"), image.ErrFormat, "descriptor", ""},
 		"two encodings":    {encodedDescriptor("GBK", "a") + "encoding=\"Big5\"\n", image.ErrFormat, "descriptor encoding", "as before"},
 		"parent": {"# Disk DescriptorFile\nversion=1\nencoding=\"EBCDIC\"\nCID=1\nparentCID=2\nparentFileNameHint=\"\xf6\"\ncreateType=\"x\"\nRW 1 ZERO\n",
@@ -125,7 +124,7 @@ func TestEncodingRefuses(t *testing.T) {
 			return nil, errors.New("asked")
 		}})
 		if !errors.Is(err, c.is) || asked || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: asked %v, %v", name, asked, err)
+			t.Errorf("%s: resolver called: %v; error %v", name, asked, err)
 		}
 		var fe *image.FormatError
 		if errors.As(err, &fe) && !strings.HasPrefix(fe.Field, c.field) {
@@ -135,12 +134,12 @@ func TestEncodingRefuses(t *testing.T) {
 	for _, e := range []string{"EBCDIC", "GBK"} {
 		text := strings.Replace(encodedDescriptor(e, "a\xff\xff"), "FLAT", "SPARSE", 1)
 		if _, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{MetadataOnly: true}); err != nil {
-			t.Errorf("%s, to be described: %v", e, err)
+			t.Errorf("%s, metadata only: %v", e, err)
 		}
 	}
 }
 
-// vmdkinfo finds the same names.
+// TestVmdkinfoDecodes checks that vmdkinfo prints the same names.
 func TestVmdkinfoDecodes(t *testing.T) {
 	need.Judge(t, "vmdkinfo")
 	for name, c := range map[string]struct {
@@ -151,7 +150,7 @@ func TestVmdkinfoDecodes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// It goes by comments.
+		// vmdkinfo requires the comments.
 		text = strings.Replace(text, "RW", "\n# Extent description\nRW", 1) + "\n# The Disk Data Base\n#DDB\n\nddb.adapterType = \"ide\"\n"
 		dir := t.TempDir()
 		disk := filepath.Join(dir, "disk.vmdk")
@@ -161,7 +160,7 @@ func TestVmdkinfoDecodes(t *testing.T) {
 			}
 		}
 		if out := need.Run(t, "", "vmdkinfo", disk); !strings.Contains(out, c.file) {
-			t.Errorf("%s: lacks %q\n%s", name, c.file, out)
+			t.Errorf("%s: vmdkinfo did not print %q\n%s", name, c.file, out)
 		}
 	}
 }

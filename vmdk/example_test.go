@@ -13,7 +13,7 @@ import (
 )
 
 func ExampleOpen() {
-	// A descriptor names the files with the data; a sparse file needs no others.
+	// A descriptor names the files with the data. A sparse file needs no other files.
 	const descriptor = `# Disk DescriptorFile
 version=1
 CID=fffffffe
@@ -21,14 +21,14 @@ parentCID=ffffffff
 createType="monolithicFlat"
 RW 8 FLAT "disk-flat.vmdk" 0
 `
-	// What an image names is for the caller to open: here, in the same folder only.
+	// The caller opens the named files: here, only those in the same folder.
 	resolve := func(ref image.Ref) (image.Source, error) {
 		if filepath.Base(ref.Name()) != ref.Name() {
 			return nil, fmt.Errorf("%q is not in the folder of the image", ref.Name())
 		}
 		return strings.NewReader(strings.Repeat("data", 1024)), nil // image.NewFile for an *os.File
 	}
-	r := strings.NewReader(descriptor) // any io.ReaderAt will do, an *os.File too
+	r := strings.NewReader(descriptor) // any io.ReaderAt, such as an *os.File
 
 	disk, err := vmdk.Open(context.Background(), r, r.Size(), vmdk.Options{Resolve: resolve})
 	if err != nil {
@@ -45,7 +45,7 @@ RW 8 FLAT "disk-flat.vmdk" 0
 	}
 	fmt.Printf("%q\n", b)
 
-	// Without a resolver nothing is opened.
+	// Without a resolver, no file is opened.
 	_, err = vmdk.Open(context.Background(), r, r.Size(), vmdk.Options{})
 	var refused *image.RefusedError
 	fmt.Println(errors.As(err, &refused), err)

@@ -11,7 +11,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// holey is a file whose sectors of zeros are holes, or that fails to tell.
+// holey is a file whose zero sectors are holes, or whose Extents fails.
 type holey struct {
 	*bytes.Reader
 	b    []byte
@@ -23,7 +23,7 @@ func (h holey) Size() int64 { return int64(len(h.b)) }
 func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	return func(yield func(image.Extent, error) bool) {
 		for pos := off; pos < off+n; {
-			// The file's own sectors, wherever the range starts.
+			// Extents end at sector boundaries of the file, wherever the range starts.
 			end := min(pos&^(sectorSize-1)+sectorSize, off+n)
 			e := image.Extent{Offset: pos, Length: end - pos}
 			if bytes.Count(h.b[pos:end], []byte{0}) == int(end-pos) {
@@ -41,7 +41,7 @@ func (h holey) Extents(off, n int64) iter.Seq2[image.Extent, error] {
 	}
 }
 
-// punched returns noise with holes.
+// punched returns random bytes with holes.
 func punched(sectors int64) []byte {
 	b := imagetest.Noise(sectors*sectorSize, 3)
 	for i := int64(0); i < sectors; i += 7 {
@@ -50,8 +50,8 @@ func punched(sectors int64) []byte {
 	return b
 }
 
-// TestExtentsPassed checks that holes of files are holes of the disk, in extents that
-// are flat and sparse, and in a parent.
+// TestExtentsPassed checks that holes of files are holes of the disk: in flat and sparse extents, and in a
+// parent.
 func TestExtentsPassed(t *testing.T) {
 	flat, parent := punched(100), punched(2500)
 	sparse := img{sectors: 1000, bare: true, kinds: "-d", grain: 8, entries: 16, seed: 2}.build()
@@ -93,7 +93,7 @@ func TestExtentsPassed(t *testing.T) {
 	}
 }
 
-// A file that became shorter, or a reader that gives nothing, is an error.
+// TestShortFiles checks that a truncated file, or a reader that returns no data, is an error.
 func TestShortFiles(t *testing.T) {
 	text := []byte("version=1\nCID=1\nparentCID=2\nparentFileNameHint=\"parent\"\nRW 90 FLAT \"flat\" 10\nRW 128 SPARSE \"sparse\"\n")
 	sparse := img{sectors: 128, bare: true, kinds: "-", late: true}.build()
@@ -113,7 +113,7 @@ func TestShortFiles(t *testing.T) {
 	}
 }
 
-// stub has a size and no bytes.
+// stub has a size but no bytes.
 type stub struct {
 	size  int64
 	quiet bool

@@ -13,17 +13,17 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// fuzzFiles are the files that an image may name while it is fuzzed.
+// fuzzFiles are the files that a fuzzed image can name.
 var fuzzFiles = map[string][]byte{
 	"flat": imagetest.Noise(20*sectorSize, 1),
 	"s001": img{sectors: 32, grain: 8, entries: 2, bare: true}.build().file,
 }
 
-// FuzzOpen opens, describes and reads files of any content. Bits of flags: 0 gives
-// other files, what is not known being 3000 bytes; 1 opens for metadata only.
+// FuzzOpen opens, describes and reads files of any content. Bit 0 of flags allows other files, with 3000
+// bytes for unknown names. Bit 1 opens for metadata only.
 func FuzzOpen(f *testing.F) {
 	for _, m := range []img{
-		// Small ones, as large inputs slow the fuzzer down.
+		// Large inputs slow the fuzzer down.
 		{area: 1, sectors: 16, grain: 8, entries: 1},
 		{area: 1, sectors: 15, grain: 8, entries: 2, version: 2, kinds: "hd", redundant: true, seed: 1},
 		{area: 1, sectors: 16, grain: 8, entries: 1, late: true, seed: 2},
@@ -57,7 +57,7 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	r, size := bytes.NewReader(file), int64(len(file))
 	var d *Disk
 	var err error
-	// The descriptor and what its lines are, both grain directories, and the footer.
+	// Budget: the descriptor with its parsed lines, both grain directories, and the footer.
 	imagetest.Bounded(t, 400*uint64(size)+512<<10, func() { d, err = Open(context.Background(), r, size, opts) })
 	detected := Detect(r, size)
 	if err != nil {
@@ -85,15 +85,14 @@ func fuzzOpen(t *testing.T, file []byte, opts Options) {
 	imagetest.Hostile(t, d, 1<<18, expected)
 }
 
-// expected tells whether an error is one that is documented for a bad file.
+// expected reports whether an error is one that is documented for a bad file.
 func expected(err error) bool {
 	var refused *image.RefusedError
 	return errors.Is(err, image.ErrFormat) || errors.Is(err, image.ErrUnsupported) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &refused)
 }
 
-// FuzzDescriptor parses texts: what is taken can be written again, and means the
-// same.
+// FuzzDescriptor parses texts. An accepted descriptor must parse to the same values after it is written.
 func FuzzDescriptor(f *testing.F) {
 	for _, build := range splits() {
 		text, _, _ := build()
@@ -113,7 +112,7 @@ func FuzzDescriptor(f *testing.F) {
 		if err != nil {
 			var fe *image.FormatError
 			if errors.As(err, &fe) && (fe.Offset < off || fe.Offset > off+int64(len(text))) {
-				t.Fatalf("an error at %d of %d bytes: %v", fe.Offset, len(text), err)
+				t.Fatalf("error offset %d outside the text of %d bytes: %v", fe.Offset, len(text), err)
 			}
 			if !expected(err) || len(err.Error()) > 1500 {
 				t.Fatalf("unexpected error: %v", err)
@@ -127,7 +126,7 @@ func FuzzDescriptor(f *testing.F) {
 		for _, x := range d.extents {
 			again, ok, err := parseExtent(x.String(), x.at)
 			if !ok || err != nil || again != x {
-				t.Fatalf("%+v is %+v when parsed again, %v", x, again, err)
+				t.Fatalf("%+v parses again as %+v, %v", x, again, err)
 			}
 			if x.sectors <= 0 || x.offset < 0 || x.offset+x.sectors > maxSectors {
 				t.Fatalf("%+v", x)
@@ -140,7 +139,7 @@ func FuzzDescriptor(f *testing.F) {
 	})
 }
 
-// FuzzGrain decompresses any data and compares with the standard library.
+// FuzzGrain decompresses any data and compares the result with the standard library's.
 func FuzzGrain(f *testing.F) {
 	for _, level := range []int{-2, 0, 1, 6, 9} {
 		z := zlibData(imagetest.Noise(3000, 1), level)
@@ -163,13 +162,13 @@ func FuzzGrain(f *testing.F) {
 		}
 		switch {
 		case err == nil && wantErr == nil && len(want) <= int(size) && !bytes.Equal(dst[:n], want):
-			t.Fatalf("%d bytes, want %d, or other ones", n, len(want))
+			t.Fatalf("got %d bytes, want %d, or the data differs", n, len(want))
 		case err == nil && !bytes.Equal(dst[:n], want[:min(n, len(want))]):
-			t.Fatalf("other bytes: %v", wantErr)
+			t.Fatalf("the data before the error %v differs", wantErr)
 		case err != nil && wantErr == nil && len(want) <= int(size):
-			t.Fatalf("%v for %d good bytes", err, len(want))
+			t.Fatalf("got error %v, want %d bytes", err, len(want))
 		case err == nil && !exact && (wantErr != nil || len(want) > int(size)):
-			t.Fatalf("no error for what is %d bytes and %v", len(want), wantErr)
+			t.Fatalf("no error, want one: the standard library returns %d bytes and %v", len(want), wantErr)
 		}
 	})
 }

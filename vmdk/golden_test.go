@@ -9,7 +9,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// The files in testdata/vmdk were written by qemu; README.md there has the commands.
+// TestGolden reads the files in testdata/vmdk, which QEMU wrote. README.md there has the commands.
 func TestGolden(t *testing.T) {
 	type write = imagetest.Write
 	files := map[string][]byte{}

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// A holed file has parts, in order, between holes. It counts what is asked of it, and runs a
-// function with each question.
+// A holed file consists of parts in order, with holes between them. It counts the calls of its methods, and
+// calls each for every one.
 type holed struct {
 	size  int64
 	parts []part
@@ -71,8 +71,8 @@ func (f *holed) count() {
 	}
 }
 
-// huge returns a disk of 16 TiB with one grain in it, in a file that is as long as can be. But
-// for one of them its 2^19 grain tables, twice, lie in a hole of the file.
+// huge returns the file of a 16 TiB disk with one grain. The file has the maximal length. It has 2^19 grain
+// tables and as many redundant ones; all but the grain's lie in a hole.
 func huge() *holed {
 	const (
 		sectors = 1 << 35
@@ -102,13 +102,13 @@ func huge() *holed {
 	}}
 }
 
-// TestHuge has what is done with a disk cost by the tables that have room in the file.
+// TestHuge checks that the cost of an operation depends on the tables that the file has space for.
 func TestHuge(t *testing.T) {
 	f := huge()
 	asked := func(what string, most int) {
 		t.Helper()
 		if f.asked > most {
-			t.Errorf("%s: the file was asked %d times, want %d at most", what, f.asked, most)
+			t.Errorf("%s: %d calls for the file, want at most %d", what, f.asked, most)
 		}
 		f.asked = 0
 	}
@@ -141,7 +141,7 @@ func TestHuge(t *testing.T) {
 	asked("Check", 200) // in two windows
 }
 
-// TestHugeCancel cancels a check at each question for the file: it is the last.
+// TestHugeCancel cancels each operation at its first access to the file. It must be the last.
 func TestHugeCancel(t *testing.T) {
 	f := huge()
 	d, err := Open(context.Background(), f, f.size, Options{})
@@ -154,14 +154,14 @@ func TestHugeCancel(t *testing.T) {
 	} {
 		cause := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		d.pages.Hole(&d.extents[0].file, f.size, 0, 1) // what is known of the file is not of use
+		d.pages.Hole(&d.extents[0].file, f.size, 0, 1) // forget what is known of the file's holes
 		f.asked, f.each = 0, func() { cancel(cause) }
 		if err := job(ctx); !errors.Is(err, cause) || f.asked > 2 {
-			t.Errorf("%s: %v, after %d questions", name, err, f.asked)
+			t.Errorf("%s: %v after %d accesses to the file", name, err, f.asked)
 		}
 		f.each = nil
 	}
-	// A directory without tables is not gone through for each part of the file.
+	// A directory without tables is not scanned once per part of the file.
 	f.parts = f.parts[:1]
 	if d, err = Open(context.Background(), f, f.size, Options{}); err != nil {
 		t.Fatal(err)

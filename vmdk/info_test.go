@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// The names in the JSON of Info are API.
+// TestInfoJSON pins the JSON names of Info, which are API.
 func TestInfoJSON(t *testing.T) {
 	m := img{sectors: 1000, grain: 16, version: 2, kinds: "h", unclean: true, parent: "1A", hint: "b\x1b[0m.vmdk", lines: "encoding=\"UTF-8\"\n"}
 	d := open(t, m.build().file, Options{MetadataOnly: true})
@@ -37,7 +37,7 @@ func TestInfoJSON(t *testing.T) {
 	}
 }
 
-// Many files with something odd give some warnings and no more.
+// TestManyExtents checks that the number of warnings is limited, however many files have an oddity.
 func TestManyExtents(t *testing.T) {
 	file := img{sectors: 8, grain: 8, bare: true, unclean: true, kinds: "-"}.build().file
 	var text strings.Builder

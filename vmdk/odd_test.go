@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// TestOdd: what is odd, but not wrong, is read, with a warning.
+// TestOdd checks that odd but valid images are read, with a warning.
 func TestOdd(t *testing.T) {
 	double := small
 	double.redundant = true
@@ -24,7 +24,7 @@ func TestOdd(t *testing.T) {
 		{"directory entry damaged", double, put32(dw.directory, 1<<31), "redundant one was used"},
 		{"directory entries alike", double, put32(dw.directory+4, uint32(dw.tables[0]/sectorSize)), "redundant one was used"},
 		{"directory past the end", double, func(w *layout) {
-			// gdOffset itself must be in the file.
+			// gdOffset itself must be inside the file.
 			le.PutUint64(w.file[offDirectory:], uint64(len(w.file)/sectorSize))
 		}, "redundant one was used"},
 		{"directory 0", double, put64(offDirectory, 0), "redundant one was used"},
@@ -53,14 +53,13 @@ func TestOdd(t *testing.T) {
 			imagetest.Exact(t, d, w.guest)
 			i, err := d.Info(context.Background())
 			if err != nil || !strings.Contains(fmt.Sprint(i.Warnings), c.text) {
-				t.Errorf("%q, %v: no %q", i.Warnings, err, c.text)
+				t.Errorf("warnings %q, error %v: want %q", i.Warnings, err, c.text)
 			}
 		})
 	}
 }
 
-// TestTruncated cuts images at each sector: what is read is right, or there is an
-// error.
+// TestTruncated cuts images at each sector. The data must be right, or there must be an error.
 func TestTruncated(t *testing.T) {
 	for name, m := range imgs() {
 		t.Run(name, func(t *testing.T) {
@@ -94,6 +93,6 @@ func TestDetect(t *testing.T) {
 		}
 	}
 	if Detect(strings.NewReader("KDMV"), 100) || Detect(strings.NewReader(""), -1) {
-		t.Error("what cannot be read is detected")
+		t.Error("an unreadable file was detected as VMDK")
 	}
 }

@@ -41,14 +41,15 @@ func TestParent(t *testing.T) {
 				d := open(t, top.file, Options{ID: "top", Resolve: memory(map[string][]byte{"base": file}, &asked)})
 				t.Run(name+" on "+kind, func(t *testing.T) { imagetest.Exact(t, d, want) })
 				if len(asked) != 1 || asked[0].What != "parent disk" || asked[0].Name() != "base" || asked[0].Depth != 1 {
-					t.Errorf("asked for %+v", asked)
+					t.Errorf("resolved %+v", asked)
 				}
 			}
 		}
 	}
 }
 
-// A delta disk that is split reads its parent where the extent is in the disk.
+// TestParentSplit checks that an extent of a split delta disk reads its parent at the extent's place in the
+// disk.
 func TestParentSplit(t *testing.T) {
 	a := img{sectors: 1000, bare: true, seed: 1}.build()
 	b := img{sectors: 1000, bare: true, seed: 2}.build()
@@ -84,10 +85,10 @@ func TestParentLoops(t *testing.T) {
 		asked = nil
 		_, err := Open(context.Background(), bytes.NewReader(file), int64(len(file)), Options{ID: name, Resolve: memory(files, &asked)})
 		if !errors.Is(err, image.ErrFormat) || len(asked) > 3 {
-			t.Errorf("%s: %v, asked %d times", name, err, len(asked))
+			t.Errorf("%s: %v after %d calls of the resolver", name, err, len(asked))
 		}
 	}
-	// Without identities the length of the chain is what ends it.
+	// Without IDs, only the limit of the chain's length ends it.
 	n := 0
 	resolve := func(r image.Ref) (image.Source, error) {
 		n++

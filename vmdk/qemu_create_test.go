@@ -15,7 +15,7 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// create makes the image a.vmdk of src in dir.
+// create creates the image a.vmdk of src in dir.
 func create(t testing.TB, dir string, src image.Source, o vmdk.CreateOptions) *vmdk.CreateResult {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "a.vmdk"), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
@@ -28,16 +28,15 @@ func create(t testing.TB, dir string, src image.Source, o vmdk.CreateOptions) *v
 		t.Fatal(err)
 	}
 	if s, err := f.Stat(); err != nil || s.Size() != r.FileSize {
-		t.Errorf("FileSize %d, and the file has %d: %v", r.FileSize, s.Size(), err)
+		t.Errorf("FileSize %d, want %d: %v", r.FileSize, s.Size(), err)
 	}
 	return r
 }
 
-// sizes are those of disks around the edges of sectors, grains, batches and grain tables.
+// sizes are disk sizes around the boundaries of sectors, grains, batches and grain tables.
 var sizes = []int64{1, 511, 512, 513, 65535, 65536, 65537, 1<<20 - 512, 1<<20 + 1, 32 << 20, 32<<20 + 513}
 
-// TestCreated has others read what is made of disks of all sizes: qemu-img, libvmdk, 7-Zip, and
-// the package itself.
+// TestCreated reads created disks of all sizes with qemu-img, libvmdk, 7-Zip and this package.
 func TestCreated(t *testing.T) {
 	need.Judge(t, "qemu-img", "vmdkinfo", "7z")
 	for _, size := range sizes {
@@ -59,7 +58,7 @@ func TestCreated(t *testing.T) {
 			need.Run(t, dir, "qemu-img", "check", "-q", "a.vmdk")
 			need.Run(t, dir, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", "src", "a.vmdk")
 			if got := need.Run(t, dir, "7z", "x", "-so", "-tvmdk", "a.vmdk"); got != string(want) {
-				t.Errorf("7-Zip reads %d bytes, want %d, or other ones", len(got), len(want))
+				t.Errorf("7-Zip read %d bytes, want %d, or the data differs", len(got), len(want))
 			}
 			if out := need.Run(t, dir, "vmdkinfo", "a.vmdk"); !strings.Contains(out, fmt.Sprintf("%d bytes", len(want))) || !strings.Contains(out, r.CID) {
 				t.Errorf("vmdkinfo: %s", out)
@@ -71,7 +70,7 @@ func TestCreated(t *testing.T) {
 			imagetest.Source(t, d, want)
 			c, err := d.Check(context.Background())
 			if err != nil || c.Corruptions != 0 || c.AllocatedGrains != r.AllocatedGrains || c.CompressedGrains != r.AllocatedGrains {
-				t.Errorf("%+v, and Check finds %+v, %v", r, c, err)
+				t.Errorf("CreateResult %+v, but Check returns %+v, %v", r, c, err)
 			}
 			if i, err := d.Info(context.Background()); err != nil || len(i.Warnings) > 0 || i.CreateType != "streamOptimized" || i.CID != r.CID || !i.Compressed {
 				t.Errorf("%+v, %v", i, err)

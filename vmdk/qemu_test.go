@@ -17,8 +17,8 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// openFile opens an image in dir, with holes of files seen. What it names is opened
-// in that folder only.
+// openFile opens an image in dir and detects the holes of its files. It opens named files only in that
+// folder.
 func openFile(t testing.TB, dir, name string, opts vmdk.Options) (*vmdk.Disk, error) {
 	t.Helper()
 	raw, err := imagetest.File(t, dir, name)
@@ -55,7 +55,7 @@ func rawOf(t testing.TB, dir, name string) []byte {
 	return b
 }
 
-// TestQEMUConvert reads what qemu-img writes.
+// TestQEMUConvert reads images that qemu-img writes.
 func TestQEMUConvert(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	dir := t.TempDir()
@@ -92,8 +92,7 @@ func TestQEMUConvert(t *testing.T) {
 	}
 }
 
-// TestQEMUWrites reads disks that a guest wrote to: with more than one extent of 2 GB
-// and with grains of zeros.
+// TestQEMUWrites reads disks that a guest wrote to, with several extents of 2 GB and with zero grains.
 func TestQEMUWrites(t *testing.T) {
 	need.Judge(t, "qemu-img", "qemu-io")
 	for _, opts := range []string{
@@ -143,7 +142,7 @@ func TestQEMUWrites(t *testing.T) {
 				}
 				got := make([]byte, len(want))
 				if _, err := d.ReadAt(got, start); err != nil && err != io.EOF || !bytes.Equal(got, want) {
-					t.Errorf("other bytes from %d on, or %v", start, err)
+					t.Errorf("read at %d: the data differs, or error %v", start, err)
 				}
 			}
 			holes := int64(0)
@@ -155,7 +154,7 @@ func TestQEMUWrites(t *testing.T) {
 					holes += e.Length
 				}
 			}
-			// Without hole detection all of a flat file is data.
+			// Without hole detection, a flat file is all data.
 			if holes < size/2 && !strings.Contains(opts, "Flat") {
 				t.Errorf("%d bytes in holes", holes)
 			}
@@ -184,7 +183,7 @@ func TestQEMUBacking(t *testing.T) {
 	if err != nil || info.ParentFile != "mid.vmdk" || info.ParentCID == "" {
 		t.Errorf("%+v, %v", info, err)
 	}
-	// A parent that was written to since is not what the disk was made on.
+	// A child must be refused if its parent was changed after the child was created.
 	need.Run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 1 0 512", "mid.vmdk")
 	if _, err := openFile(t, dir, "top.vmdk", vmdk.Options{}); err == nil || !strings.Contains(err.Error(), "parentCID") {
 		t.Errorf("changed parent: %v", err)

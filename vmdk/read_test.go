@@ -40,7 +40,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A grain is decompressed once, however many ask for parts of it.
+// TestOneDecode checks that a grain is decompressed once for all concurrent readers.
 func TestOneDecode(t *testing.T) {
 	w := img{sectors: 128, version: 3, compress: true, markers: true, kinds: "d"}.build()
 	c := &imagetest.Counter{ReaderAt: bytes.NewReader(w.file)}
@@ -70,7 +70,7 @@ func TestOneDecode(t *testing.T) {
 	}
 }
 
-// An empty disk of many TiB costs nothing but its directory.
+// TestEmptyHuge checks that opening and reading an empty disk of many TiB reads only its directory.
 func TestEmptyHuge(t *testing.T) {
 	const sectors = 64 << 31 // 64 TiB
 	n := int64(sectors / 128 / 512)

@@ -9,17 +9,17 @@ import (
 	"github.com/luksimg/luksimg/internal/need"
 )
 
-// TestQEMUAgrees has qemu-img read what the tests build, so that a mistake in both
-// the builder and the reader is found.
+// TestQEMUAgrees reads the built images with qemu-img, to find mistakes that the builder and the reader
+// share.
 func TestQEMUAgrees(t *testing.T) {
 	need.Program(t, "qemu-img")
-	// What qemu does not read, or reads in another way.
+	// Images that QEMU refuses or reads differently, with the reason.
 	differs := map[string]string{
-		"4096 entries":   "a grain table of more than 512 entries",
-		"rounded":        "the capacity of the header counts",
-		"stream rounded": "the capacity of the header counts",
-		"stream no end":  "the end-of-stream marker must be there",
-		"stream padded":  "and the footer at a fixed place",
+		"4096 entries":   "QEMU limits a grain table to 512 entries",
+		"rounded":        "QEMU uses the capacity in the header",
+		"stream rounded": "QEMU uses the capacity in the header",
+		"stream no end":  "QEMU requires the end-of-stream marker",
+		"stream padded":  "QEMU requires the footer at a fixed place",
 	}
 	dir := t.TempDir()
 	seen := 0
@@ -29,7 +29,7 @@ func TestQEMUAgrees(t *testing.T) {
 		}
 		seen++
 		w := m.build()
-		// qemu asks for the name to be there.
+		// QEMU requires the file that the descriptor names.
 		in, out := filepath.Join(dir, "disk.vmdk"), filepath.Join(dir, "out.raw")
 		if err := os.WriteFile(in, w.file, 0o600); err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestQEMUAgrees(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, w.guest) {
-			t.Errorf("%s: qemu reads %d other bytes", name, len(got))
+			t.Errorf("%s: qemu-img read %d bytes, and the data differs", name, len(got))
 		}
 	}
 	if seen < 35 {

@@ -11,8 +11,8 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// refusal is an edit of an image and the error that it must give, when it is opened
-// or, if not, when all of it is read.
+// refusal is an edit of an image and the error that results when it is opened or, if opening succeeds, when
+// all of it is read.
 type refusal struct {
 	name   string
 	img    img
@@ -36,7 +36,7 @@ func cut(n int64) func(*layout) { return func(w *layout) { w.file = w.file[:n] }
 
 func both(a, b func(*layout)) func(*layout) { return func(w *layout) { a(w); b(w) } }
 
-// replaced changes the descriptor in a sparse file.
+// replaced edits the descriptor in a sparse file.
 func replaced(from, to string) func(*layout) {
 	return func(w *layout) {
 		area := w.file[sectorSize : (1+descriptorSectors)*sectorSize]
@@ -47,13 +47,13 @@ func replaced(from, to string) func(*layout) {
 	}
 }
 
-// The images that refusals start from: all grains with data, two tables.
+// The images that refusals edit. All grains are data, and there are at least two tables.
 var (
 	small  = img{sectors: 1000, grain: 8, entries: 64, kinds: "d"}
 	stream = img{version: 3, compress: true, markers: true, late: true, footer: true, sectors: 1000, grain: 16, entries: 32, kinds: "d", level: 1}
 )
 
-// refusals are of the binary structures.
+// refusals returns edits of the binary structures.
 func refusals() []refusal {
 	w, s := small.build(), stream.build()
 	sectors := uint64(len(w.file) / sectorSize)
@@ -87,7 +87,7 @@ func refusals() []refusal {
 		{"flag 15", small, put32(offFlags, 1|1<<15), "", -1, "flags 0x8000"},
 		{"markers without compression", small, put32(offFlags, 1|flagMarkers), "", -1, "markers"},
 		{"compression without algorithm", small, put32(offFlags, 1|flagCompressed), "compressAlgorithm", offCompressAlgorithm, "1 (deflate)"},
-		{"algorithm 2", stream, put(offCompressAlgorithm, "\x02"), "", -1, ""}, // the footer counts: see below
+		{"algorithm 2", stream, put(offCompressAlgorithm, "\x02"), "", -1, ""}, // the footer takes precedence: see below
 		{"algorithm 2 of the footer", stream, put(foot+offCompressAlgorithm, "\x02"), "compressAlgorithm", foot + offCompressAlgorithm, "deflate"},
 		{"algorithm 2 without compression", small, put(offCompressAlgorithm, "\x02"), "compressAlgorithm", offCompressAlgorithm, "0 (none)"},
 		{"algorithm 256", small, put(offCompressAlgorithm, "\x00\x01"), "compressAlgorithm", offCompressAlgorithm, "0 (none)"},
@@ -111,7 +111,7 @@ func refusals() []refusal {
 		{"entries 513", small, put32(offEntries, 513), "numGTEsPerGT", offEntries, "power of two"},
 		{"entries 8192", small, put32(offEntries, 8192), "numGTEsPerGT", offEntries, "power of two"},
 		{"entries 2^31", small, put32(offEntries, 1<<31), "numGTEsPerGT", offEntries, "power of two"},
-		{"entries 4096", small, put32(offEntries, 4096), "", -1, ""}, // reads into the next table: an error below
+		{"entries 4096", small, put32(offEntries, 4096), "", -1, ""}, // reads into the next table: the error is in a later row
 		{"descriptorOffset past the end", small, put64(offDescriptor, sectors+1), "descriptorOffset", offDescriptor, "truncated"},
 		{"descriptorOffset at the end", small, put64(offDescriptor, sectors), "descriptorOffset", offDescriptor, "inside the file"},
 		{"descriptorOffset near the end", small, put64(offDescriptor, sectors-19), "descriptorOffset", offDescriptor, "inside the file"},
@@ -204,18 +204,17 @@ func refusals() []refusal {
 	}
 }
 
-// plainEnd is where the file of stream without markers ends, 512-aligned.
+// plainEnd is the offset at which the file of stream without markers ends, rounded to 512 bytes.
 var plainEnd = func() int64 {
 	m := stream
 	m.markers, m.footer, m.late = false, false, false
 	return int64(len(m.build().file))
 }()
 
-// flipped changes a byte in the middle.
+// flipped flips a bit of the middle byte.
 func flipped(z []byte) []byte { z[len(z)/2] ^= 0x10; return z }
 
-// flipAdler changes all bytes of the last sector of the first grain, but not the
-// padding of zeros.
+// flipAdler changes two bytes of the Adler-32 checksum of the first grain.
 func flipAdler(w *layout, at int64) {
 	b := w.file[at:w.grains[1]]
 	b = bytes.TrimRight(b, "\x00")
@@ -223,7 +222,7 @@ func flipAdler(w *layout, at int64) {
 	b[len(b)-3] ^= 0x55
 }
 
-// putZ puts compressed data with a marker where a grain is, if there is room.
+// putZ replaces a grain by compressed data with a marker, which must fit.
 func putZ(w *layout, at int64, z []byte, lba uint64) {
 	if at+12+int64(len(z)) > int64(len(w.file)) {
 		panic("no room")
@@ -243,7 +242,7 @@ func TestRefuse(t *testing.T) {
 			w := c.img.build()
 			c.edit(w)
 			if c.field == "" && c.offset < 0 && c.text == "" {
-				// Not an error by itself: what is read must be right, or there is an error.
+				// The edit is not an error by itself: the data must be right, or there must be an error.
 				readsRight(t, w)
 				return
 			}
@@ -252,7 +251,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// readsRight checks that what can be read of an image is what is in it.
+// readsRight checks that data read from an image is right.
 func readsRight(t *testing.T, w *layout) {
 	t.Helper()
 	d, err := Open(context.Background(), bytes.NewReader(w.file), int64(len(w.file)), Options{})
@@ -268,11 +267,11 @@ func readsRight(t *testing.T, w *layout) {
 	got := make([]byte, d.Size())
 	n, err := d.ReadAt(got, 0)
 	if !bytes.Equal(got[:n], w.guest[:n]) || err != nil && !errors.Is(err, image.ErrFormat) || err == nil && n != len(w.guest) {
-		t.Fatalf("%d bytes read, %v, or other bytes", n, err)
+		t.Fatalf("ReadAt returned %d bytes, %v, or the data differs", n, err)
 	}
 }
 
-// check opens and reads an image, which must give the error.
+// check opens and reads an image, which must return the error.
 func check(t *testing.T, c refusal, file []byte, files map[string][]byte) {
 	t.Helper()
 	var asked []image.Ref

@@ -12,7 +12,7 @@ import (
 	"github.com/luksimg/luksimg/internal/imagetest"
 )
 
-// splits are disks of many files: the descriptor, the files, and the content.
+// splits returns disks of several files: the descriptor, the files and the content of the disk.
 func splits() map[string]func() (string, map[string][]byte, []byte) {
 	head := "# Disk DescriptorFile\nversion=1\nCID=123a\nparentCID=ffffffff\ncreateType=\"custom\"\n"
 	flat := imagetest.Noise(10_000*sectorSize, 5)
@@ -49,7 +49,7 @@ func splits() map[string]func() (string, map[string][]byte, []byte) {
 		"odd names": func() (string, map[string][]byte, []byte) {
 			return head + "RW 1 FLAT \"../../etc/passwd\" 0\nRW 1 FLAT \"name with spaces (1).vmdk\" 0", files, join(flat[:sectorSize], flat[:sectorSize])
 		},
-		// As QEMU leaves it when a text becomes shorter.
+		// QEMU leaves such a tail when a descriptor becomes shorter.
 		"after a NUL": func() (string, map[string][]byte, []byte) {
 			return head + "RW 10 FLAT \"flat\" 0\n\x00\n" + string(mib(1)) + "4\"\n", files, flat[:10*sectorSize]
 		},
@@ -70,7 +70,7 @@ func TestReadSplit(t *testing.T) {
 			names := map[string]bool{}
 			for _, r := range asked {
 				if r.Options != nil || r.Depth != 1 || names[r.Name()] || r.Format != "raw" || r.What != "extent" {
-					t.Errorf("asked for %+v", r)
+					t.Errorf("resolved %+v", r)
 				}
 				names[r.Name()] = true
 			}
@@ -82,8 +82,8 @@ func TestReadSplit(t *testing.T) {
 	}
 }
 
-// Of a disk in other files nothing is opened without a resolver, and with
-// MetadataOnly none is asked.
+// TestRefused checks that no file is opened without a resolver, and that MetadataOnly does not call the
+// resolver.
 func TestRefused(t *testing.T) {
 	text := "version=1\nCID=12ab\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 100 FLAT \"/etc/shadow\" 7\nRW 1 ZERO\n"
 	_, err := Open(context.Background(), strings.NewReader(text), int64(len(text)), Options{})
@@ -91,14 +91,14 @@ func TestRefused(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Ref.Name() != "/etc/shadow" || refused.Ref.Format != "raw" || refused.Ref.What == "parent disk" {
 		t.Fatalf("got %v", err)
 	}
-	never := func(r image.Ref) (image.Source, error) { t.Errorf("asked for %+v", r); return nil, nil }
+	never := func(r image.Ref) (image.Source, error) { t.Errorf("resolved %+v", r); return nil, nil }
 	d := open(t, []byte(text), Options{MetadataOnly: true, Resolve: never})
 	if _, err := d.ReadAt(make([]byte, 1), 0); err == nil || err == io.EOF {
 		t.Errorf("read: %v", err)
 	}
 	for _, err := range d.Extents(0, 1) {
 		if err == nil {
-			t.Error("extents of metadata only")
+			t.Error("Extents yielded an extent without an error for an image opened with MetadataOnly")
 		}
 	}
 	i, err := d.Info(context.Background())

@@ -12,11 +12,11 @@ import (
 	"github.com/luksimg/luksimg/vmdk"
 )
 
-// TestWriter runs what all writers must do over Create and CreateInOrder.
+// TestWriter runs the tests of all writers on Create and CreateInOrder.
 func TestWriter(t *testing.T) {
 	for _, inOrder := range []bool{false, true} {
 		for _, jobs := range []int{1, 4} {
-			// What is written in order has its header first.
+			// CreateInOrder writes the header first.
 			w := imagetest.Writer{Unit: 512, Least: 1, Last: !inOrder}
 			if !inOrder {
 				w.Detect = vmdk.Detect

@@ -27,7 +27,7 @@ func TestPINTerminal(t *testing.T) {
 		s.expect("PIN for pkcs11:token=luksimg%20test;object=")
 		s.enter(pin + "\n")
 		if got := s.code(); got != code || strings.Count(s.text(), "PIN for ") != 1 || strings.Contains(s.text(), pin) {
-			t.Errorf("%q: exit code %d, or the PIN was shown or asked for again:\n%s", args, got, s.text())
+			t.Errorf("%q: exit code %d, or luksimg printed the PIN or prompted for it again:\n%s", args, got, s.text())
 		}
 	}
 	run(h.PIN, exit.Done, "encrypt", "--kms", key("images"), "disk", "image")

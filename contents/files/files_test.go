@@ -36,7 +36,7 @@ func find(t testing.TB, f *FS, path string) *File {
 	return n
 }
 
-// list returns the names in a folder, with the error of each.
+// list returns the names in a folder, with the error of each entry.
 func list(f *File) (names map[string]error, err error) {
 	names = map[string]error{}
 	for n, e := range f.Entries() {
@@ -48,7 +48,7 @@ func list(f *File) (names map[string]error, err error) {
 	return names, nil
 }
 
-// TestContent reads files of all forms as what is made of images does.
+// TestContent runs the tests of all sources on files stored in all forms.
 func TestContent(t *testing.T) {
 	large := []byte(strings.Repeat("0123456789abcde\n", 409600/16))
 	comb := make([]byte, 400<<10)
@@ -87,7 +87,7 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// TestFiles lists folders, and looks at what inodes say.
+// TestFiles lists folders and checks the attributes of inodes.
 func TestFiles(t *testing.T) {
 	for _, name := range []string{"ext2", "ext4", "comb", "xfs4", "xfs5"} {
 		f := open(t, goldenImage(name))
@@ -111,11 +111,11 @@ func TestFiles(t *testing.T) {
 				t.Errorf("%s: %s %v -> %q, %v", name, n.Name, n.Mode, target, err)
 			}
 			if _, err := n.Content(); !errors.Is(err, fs.ErrInvalid) {
-				t.Errorf("%s: the content of a link: %v", name, err)
+				t.Errorf("%s: Content of a link: %v", name, err)
 			}
 		}
 		if _, err := find(t, f, "/etc/fstab").Target(); !errors.Is(err, fs.ErrInvalid) {
-			t.Errorf("%s: the target of a file: %v", name, err)
+			t.Errorf("%s: Target of a file: %v", name, err)
 		}
 		if _, err := f.Find("/etc/nothing"); !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
@@ -136,11 +136,12 @@ func TestOpen(t *testing.T) {
 	}
 	cancel()
 	if _, err := f.Find("/etc/fstab"); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the end of the context: %v", err)
+		t.Errorf("cancelled: %v", err)
 	}
 }
 
-// TestHostile has names that are none, files that are elsewhere, and more than is read.
+// TestHostile reads folders with invalid names, contents past the end of the image, and files over the
+// limits.
 func TestHostile(t *testing.T) {
 	const good = "0001-0000000000000000000000000000000000000000"
 	for _, name := range []string{"ext2", "xfs5"} {
@@ -162,21 +163,21 @@ func TestHostile(t *testing.T) {
 		}
 		f.runs = 0
 		if _, err := c.ReadAt(make([]byte, 1000), 0); !errors.Is(err, ErrLimit) {
-			t.Errorf("%s: no runs are left: %v", name, err)
+			t.Errorf("%s: without runs: %v, want ErrLimit", name, err)
 		}
 		for _, err := range c.Extents(0, c.Size()) {
 			if !errors.Is(err, ErrLimit) {
-				t.Errorf("%s: no runs are left: %v", name, err)
+				t.Errorf("%s: without runs: %v, want ErrLimit", name, err)
 			}
 		}
-		// The end of the image is not there.
+		// The image is truncated.
 		b := goldenImage(name)
 		b = b[:bytes.LastIndex(b, []byte("0123456789abcde\n"))-5000]
 		if c, err = find(t, open(t, b), "/files/large").Content(); err == nil {
 			_, err = c.ReadAt(make([]byte, c.Size()), 0)
 		}
 		if !errors.Is(err, image.ErrFormat) || !strings.Contains(err.Error(), "past the end") {
-			t.Errorf("%s: cut off: %v", name, err)
+			t.Errorf("%s: truncated: %v", name, err)
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/luksimg/luksimg/image"
 )
 
-// FuzzFiles changes bytes of golden images where they are read to list and read all files. Five bytes
-// of changes are which read it is, which byte of it, and its new value.
+// FuzzFiles changes bytes of golden images at places that a full listing and reading accesses. Each change
+// has five bytes: the index of the access, the offset in it, and the new value.
 func FuzzFiles(f *testing.F) {
 	var images [][]byte
 	var traces [][][2]int64
@@ -33,7 +33,7 @@ func FuzzFiles(f *testing.F) {
 	})
 }
 
-// all goes through so many files, and reads some of each.
+// all walks through at most left entries and reads a part of each file.
 func all(t testing.TB, src image.Source, left int) {
 	f, err := Open(context.Background(), src)
 	if err != nil {
@@ -57,7 +57,7 @@ func all(t testing.TB, src image.Source, left int) {
 				continue
 			}
 			if n.Name == "" || n.Name == "." || n.Name == ".." || strings.ContainsAny(n.Name, "/\x00") {
-				t.Fatalf("the name %q in %s", n.Name, dir)
+				t.Fatalf("invalid name %q in %s", n.Name, dir)
 			}
 			if target, err := n.Target(); err == nil && len(target) > 4096 {
 				t.Fatalf("%s: a target of %d bytes", n.Name, len(target))

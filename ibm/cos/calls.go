@@ -278,7 +278,7 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	case resp.StatusCode == http.StatusPartialContent && resp.Header.Get("Content-Range") == fmt.Sprintf("bytes %d-%d/%d", off, end-1, size):
 	default:
 		resp.Body.Close()
-		return nil, fetch.Final(fmt.Errorf("%v: asked for bytes %d to %d of %d and got status %d, range %q, length %d", o, off, end-1, size,
+		return nil, fetch.Final(fmt.Errorf("%v: requested bytes %d to %d of %d, got status %d, range %q, length %d", o, off, end-1, size,
 			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength))
 	}
 	return resp.Body, nil

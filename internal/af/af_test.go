@@ -21,7 +21,7 @@ func TestSplitMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := Merge(s, n, h); !bytes.Equal(got, key) {
-				t.Errorf("%s, %d bytes: merged to another key", name, n)
+				t.Errorf("%s, %d bytes: the merged key differs", name, n)
 			}
 			if n < 16 {
 				continue // one byte is equal by chance, once in 256 times

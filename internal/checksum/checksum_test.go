@@ -85,7 +85,7 @@ func TestFind(t *testing.T) {
 					}
 					h.Write([]byte("b"))
 					if err := s.Check(h.Sum(nil)); !errors.Is(err, ErrMismatch) || rest.Hint(err) == "" {
-						t.Errorf("another file: %v", err)
+						t.Errorf("another digest: %v", err)
 					}
 				}
 			}

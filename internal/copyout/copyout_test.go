@@ -240,7 +240,7 @@ func TestHostile(t *testing.T) {
 	}
 	parent := t.TempDir()
 	if _, err := Folder(context.Background(), find(t, good, "/"), filepath.Join(parent, "out"), Options{MaxBytes: 100 << 10}); !errors.Is(err, ErrTooMuch) {
-		t.Errorf("more than MaxBytes: %v", err)
+		t.Errorf("tree larger than MaxBytes: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

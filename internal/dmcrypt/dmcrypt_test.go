@@ -86,12 +86,12 @@ func TestIVUnits(t *testing.T) {
 		got := make([]byte, 4096)
 		newCipher(t, spec, Options{SectorSize: 4096}).Encrypt(got, plain, 5)
 		if !bytes.Equal(got[:512], want) {
-			t.Errorf("%s: sector 5 of 4096 bytes has another IV than 40", spec)
+			t.Errorf("%s: the IV of sector 5 of 4096 bytes differs from that of sector 40 of 512", spec)
 		}
 		c.Encrypt(want, plain[:512], 5)
 		newCipher(t, spec, Options{SectorSize: 4096, LargeIV: true}).Encrypt(got, plain, 5)
 		if !bytes.Equal(got[:512], want) {
-			t.Errorf("%s with LargeIV: sector 5 of 4096 bytes has another IV than 5", spec)
+			t.Errorf("%s with LargeIV: the IV of sector 5 of 4096 bytes differs from that of sector 5 of 512", spec)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func TestEnforced(t *testing.T) {
 			s.Decrypt(p, p, 7)
 			s.Close()
 			if p[0] != 0 || p[1023] != 0 {
-				t.Errorf("%s: decrypted to other plaintext", c.spec)
+				t.Errorf("%s: the decrypted data differs", c.spec)
 			}
 		}
 	}

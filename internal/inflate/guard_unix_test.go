@@ -45,7 +45,7 @@ func TestGuarded(t *testing.T) {
 					jobs := []Job{{Dst: one, Src: end(src, z)}, {Dst: two, Src: end(src2, z)}}
 					DecodeAll(jobs)
 					if n, err := Decode(one, end(src, z)); n != jobs[0].N || err != jobs[0].Err {
-						t.Fatalf("%s, %s: %d bytes, %v; in turns %d, %v", path, name, n, err, jobs[0].N, jobs[0].Err)
+						t.Fatalf("%s, %s: Decode returned %d, %v; DecodeAll %d, %v", path, name, n, err, jobs[0].N, jobs[0].Err)
 					}
 				}
 			}

@@ -237,18 +237,18 @@ func verdict(t *testing.T, path string, got []byte, n int, err error, want []byt
 		// The stream or the input ended. The latter is an error here unless dst was full by then. The
 		// standard library lags behind with its output.
 		if n < wantN || n != wantN && n < len(got) && err == nil {
-			t.Fatalf("%s: %d bytes, %v, want %d", path, n, err, wantN)
+			t.Fatalf("%s: got %d bytes, %v, want %d", path, n, err, wantN)
 		}
 		return
 	}
 	if wantErr != nil {
 		if err == nil {
-			t.Fatalf("%s: %d bytes and no error, want %v", path, n, wantErr)
+			t.Fatalf("%s: got %d bytes and no error, want %v", path, n, wantErr)
 		}
 		return
 	}
 	if err != nil || n != wantN || !bytes.Equal(got, want) {
-		t.Fatalf("%s: %d bytes, %v, want %d", path, n, err, wantN)
+		t.Fatalf("%s: got %d bytes, %v, want %d", path, n, err, wantN)
 	}
 }
 
@@ -301,7 +301,7 @@ func TestTooFar(t *testing.T) {
 				src := append(bytes.Clone(z), make([]byte, more)...)
 				n, err := Decode(make([]byte, room), src)
 				if room > 1 && !errors.Is(err, ErrCorrupt) {
-					t.Errorf("%s, %d bytes behind, room for %d: %d bytes, %v", name, more, room, n, err)
+					t.Errorf("%s, %d more input bytes, destination of %d: got %d bytes, %v; want ErrCorrupt", name, more, room, n, err)
 				}
 				if _, err := io.ReadAll(flate.NewReader(bytes.NewReader(src))); err == nil {
 					t.Fatalf("%s: the standard library accepts it", name)

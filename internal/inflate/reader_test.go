@@ -90,7 +90,7 @@ func FuzzReader(f *testing.F) {
 		r.Start()
 		got, err2 := io.ReadAll(r)
 		if (err == nil) != (err2 == nil) || err == nil && !bytes.Equal(got, want[:n]) {
-			t.Fatalf("%d bytes, %v; Decode: %d bytes, %v", len(got), err2, n, err)
+			t.Fatalf("Reader: %d bytes, %v; Decode: %d bytes, %v", len(got), err2, n, err)
 		}
 	})
 }

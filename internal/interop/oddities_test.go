@@ -23,7 +23,7 @@ var oddities = []struct {
 	name     string
 	version  int
 	format   []string
-	post     []string // commands of cryptsetup
+	post     []string // cryptsetup commands to run afterwards
 	damage   func(b []byte)
 	err      error
 	warnings int

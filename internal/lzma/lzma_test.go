@@ -163,7 +163,7 @@ func TestBehind(t *testing.T) {
 		}
 		d.Fill(bytes.NewReader(z), 1<<20, dst[:len(text)-1])
 		if _, err := all(d); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("too short: %v", err)
+			t.Errorf("destination too short: %v", err)
 		}
 	}
 }
@@ -205,7 +205,7 @@ var (
 	fuzzedTwo Pair
 )
 
-// compare decodes z in each way, and returns the error.
+// compare decodes z in each way, compares the results, and returns the error.
 func compare(t *testing.T, z []byte) error {
 	t.Helper()
 	const dict = 5000

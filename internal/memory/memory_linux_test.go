@@ -19,7 +19,7 @@ func files(all ...map[string]string) fstest.MapFS {
 	return fsys
 }
 
-// proc is a process of 200 MiB on a machine with 8 GiB free.
+// proc describes a process of 200 MiB on a machine with 8 GiB of free memory.
 var proc = map[string]string{
 	"proc/self/status": "Name:\tx\nVmSize:\t  204800 kB\nVmData:\t  102400 kB\n",
 	"proc/meminfo":     "MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\nSwapFree:        1048576 kB\n",

@@ -61,12 +61,12 @@ func TestStyleTable(t *testing.T) {
 		bad := strings.TrimPrefix(cells[0], "| ")
 		for name, text := range pages(t) {
 			if name != "docs/style.md" && strings.Contains(text, bad) {
-				t.Errorf("%s has %q", name, bad)
+				t.Errorf("%s contains %q", name, bad)
 			}
 		}
 	}
 	if rows < 10 {
-		t.Errorf("%d rows", rows)
+		t.Errorf("the table has %d rows, want at least 10", rows)
 	}
 }
 

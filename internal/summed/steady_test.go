@@ -30,8 +30,8 @@ func (f *fickle) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// TestFickle reads a file with a byte that changes. Either a reader gets an error, or the sum fails: if
-// the digest is right, everybody has read the same bytes.
+// TestFickle reads a file with a byte that changes. Either a reader must get an error, or Sum must fail. If
+// the digest is right, all readers got the same bytes.
 func TestFickle(t *testing.T) {
 	b := random(12<<20 + 77)
 	size := int64(len(b))

@@ -19,10 +19,10 @@ func (short) WriteAt(p []byte, _ int64) (int, error) { return len(p) / 2, nil }
 func TestWriteAt(t *testing.T) {
 	f := &File{Format: "xyz", W: short{}}
 	if _, err := f.WriteAt(make([]byte, 4), 77); !errors.Is(err, io.ErrShortWrite) || !strings.HasPrefix(err.Error(), "xyz: write at 77: ") {
-		t.Errorf("a short write: %v", err)
+		t.Errorf("short write: %v", err)
 	}
 	if err := f.Sync(); err != nil {
-		t.Errorf("no sync: %v", err)
+		t.Errorf("Sync of a writer without Sync: %v", err)
 	}
 }
 
@@ -69,6 +69,6 @@ func TestWriteSparse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []int64{512, 2 << 16, 512 + 3<<16, 1 << 16, 512 + 5<<16, 100}; !slices.Equal(w.at, want) {
-		t.Errorf("written: %d, want %d", w.at, want)
+		t.Errorf("wrote (offset, length) %d, want %d", w.at, want)
 	}
 }

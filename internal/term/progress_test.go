@@ -56,7 +56,7 @@ func report(t *testing.T, mode string) string {
 }
 
 func TestModes(t *testing.T) {
-	// A job that ends at once has nothing to report, and a pipe gets no carriage returns.
+	// A job that ends at once reports nothing. A pipe gets no carriage returns.
 	for _, mode := range []string{Auto, Plain, None, Bar} {
 		if got := report(t, mode); strings.Contains(got, "\r") && mode != Bar || strings.Contains(got, "\n") {
 			t.Errorf("%s: %q", mode, got)

@@ -12,7 +12,7 @@ func TestRate(t *testing.T) {
 		t.Errorf("without samples: %v", got)
 	}
 	r.add(start, 0)
-	for i := 1; i <= 60; i++ { // 100 a second, and after half a minute 10
+	for i := 1; i <= 60; i++ { // 100 a second, then 10 after half a minute
 		done := int64(100 * i)
 		if i > 30 {
 			done = 3000 + int64(10*(i-30))

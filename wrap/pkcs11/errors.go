@@ -36,7 +36,7 @@ var classes = map[string]struct {
 }{
 	"module":     {ErrModule, nil, moduleHint + "; it must be made for this machine, and be of version 2 or later"},
 	"token":      {wrap.ErrUnavailable, nil, "put the token in, or name another one: pkcs11-tool --module FILE -L lists them"},
-	"pin-needed": {wrap.ErrAuth, ErrNoPIN, "pin-source in the URI names a file with the PIN; on a terminal it is asked for"},
+	"pin-needed": {wrap.ErrAuth, ErrNoPIN, "pin-source in the URI names a file with the PIN; on a terminal, luksimg prompts for it"},
 	"pin":        {wrap.ErrAuth, ErrPIN, "the PIN was tried once, and is not tried again, as a token locks itself after some wrong ones: check the PIN, and that it is the user's"},
 	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN by another program, as pkcs11-tool --login --test does, or have the security officer set a new one: pkcs11-tool --init-pin"},
 	"key":        {wrap.ErrNotFound, nil, "pkcs11-tool --module FILE --login -O lists the keys of the token; object, id and type choose one"},

@@ -40,7 +40,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	if err := r.Failure(); err != nil {
-		t.Errorf("what was refused counts as a failure: %v", err)
+		t.Errorf("a refused read counts as a failure: %v", err)
 	}
 }
 
@@ -64,7 +64,7 @@ func TestFailure(t *testing.T) {
 	short := New(context.Background(), bytes.NewReader(make([]byte, 4)), 10, 100, 100)
 	part := short.Section(2, 8, 100, 100)
 	if err := part.Read(make([]byte, 4), 0); err != io.ErrUnexpectedEOF || short.Failure() != err {
-		t.Errorf("a source shorter than said: %v, %v", err, short.Failure())
+		t.Errorf("a source shorter than its size: %v, %v", err, short.Failure())
 	}
 	if err := short.Read(make([]byte, 1), 0); err != io.ErrUnexpectedEOF {
 		t.Errorf("after a failure: %v", err)
@@ -74,6 +74,6 @@ func TestFailure(t *testing.T) {
 	cancel(why)
 	r := New(ctx, bytes.NewReader(make([]byte, 10)), 10, 100, 100)
 	if err := r.Read(make([]byte, 1), 0); err != why || r.Failure() != why {
-		t.Errorf("after the context's end: %v", err)
+		t.Errorf("cancelled: %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func root(r *bounded.Reader) (tree.Node, error) {
 	return n, nil
 }
 
-// A disk is a golden image to be damaged.
+// A disk is a golden image that tests damage.
 type disk struct {
 	t *testing.T
 	b []byte
@@ -51,7 +51,7 @@ func (d *disk) root() *Node {
 	return root
 }
 
-// node returns what is at a path, the last name of which is not followed if it is a link.
+// node returns the node at a path. It does not follow a link in the last name.
 func (d *disk) node(path string) *Node {
 	d.t.Helper()
 	if path == "/" {
@@ -82,7 +82,7 @@ func (d *disk) block(path string, nth int64) []byte {
 
 func (d *disk) inode(path string) []byte { return d.b[d.node(path).at:] }
 
-// entry returns the bytes of a directory's entry.
+// entry returns the bytes of a directory entry.
 func (d *disk) entry(dir, name string) []byte {
 	d.t.Helper()
 	block := d.block(dir, 0)
@@ -104,8 +104,8 @@ func inode32(path string, off int, v uint32) func(*disk) {
 	return func(d *disk) { le.PutUint32(d.inode(path)[off:], v) }
 }
 
-// What is done to the images, what is read of them then, and what that gives: an error
-// with a text, or kind, or content.
+// hostile lists edits of images, the path that is read afterwards, and the result: an error with a text or of
+// a kind, or the content.
 var hostile = []struct {
 	name, image string
 	edit        func(*disk)
@@ -259,7 +259,7 @@ var hostile = []struct {
 			le.PutUint32(n[60+12*i:], block)
 		}
 		le.PutUint32(n[4:], 1<<32-1)
-		// All that follows the first block must look like empty entries.
+		// Everything after the first block must look like empty entries.
 		for at := int(block) * 1024; at+1024 <= len(d.b); at += 1024 {
 			le.PutUint32(d.b[at:], 0)
 			le.PutUint32(d.b[at+4:], 1024)
@@ -288,7 +288,7 @@ func TestHostile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := &disk{t, bytes.Clone(images[c.image])}
 			c.edit(d)
-			// A directory is read up to 8 MiB, with as many blocks of its map.
+			// A directory can have 8 MiB, with as many blocks of its map.
 			fstest.Hostile(t, root, d.b, c.path, c.text, c.kind, 17<<20)
 		})
 	}
@@ -325,7 +325,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// Groups with a copy of the superblock, which decides where descriptors are.
+// TestHasSuper checks which groups have a copy of the superblock. It determines where group descriptors are.
 func TestHasSuper(t *testing.T) {
 	sparse := FS{roCompat: roSparseSuper}
 	two := FS{roCompat: roSparseSuper, compat: compatSparseSuper2, backupGroups: [2]int64{1, 17}}

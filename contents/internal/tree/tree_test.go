@@ -75,7 +75,7 @@ func TestOpen(t *testing.T) {
 		{"bin/./tool", "tool", nil},
 		{"/etc/os-release", "os", nil},
 		{"/etc/abs", "os", nil},
-		{"/bin/../lib/os-release", "os", nil}, // .. of what the link is to
+		{"/bin/../lib/os-release", "os", nil}, // .. of the link's target
 		{"/../../usr/bin/tool", "tool", nil},
 		{"/usr/bin/self/self/tool", "tool", nil},
 		{"/usr/bin/up", "tool", nil},

@@ -32,7 +32,7 @@ func root(r *bounded.Reader) (tree.Node, error) {
 	return n, nil
 }
 
-// A disk is a golden image to be damaged.
+// A disk is a golden image that tests damage.
 type disk struct {
 	t *testing.T
 	b []byte
@@ -51,7 +51,7 @@ func (d *disk) root() *Node {
 	return root
 }
 
-// node returns what is at a path, the last name of which is not followed if it is a link.
+// node returns the node at a path. It does not follow a link in the last name.
 func (d *disk) node(path string) *Node {
 	d.t.Helper()
 	if path == "/" {
@@ -69,11 +69,11 @@ func (d *disk) node(path string) *Node {
 	return n.(*Node)
 }
 
-// inode returns the bytes from the inode at a path on, and fork those of its data fork.
+// inode returns the bytes starting at the inode of a path, and fork those starting at its data fork.
 func (d *disk) inode(path string) []byte { return d.b[d.node(path).at:] }
 func (d *disk) fork(path string) []byte  { return d.b[d.node(path).forkAt:] }
 
-// block returns the bytes from a block of what is at a path on.
+// block returns the bytes starting at a block of the file at a path.
 func (d *disk) block(path string, nth uint64) []byte {
 	d.t.Helper()
 	n := d.node(path)
@@ -88,8 +88,8 @@ func (d *disk) block(path string, nth uint64) []byte {
 	return d.b[at:]
 }
 
-// child returns the number of the block to which the root of a tree of extents points,
-// and its bytes.
+// child returns the number of the block that the root of an extent B+tree points to, and the bytes starting
+// there.
 func (d *disk) child(path string) (uint64, []byte) {
 	d.t.Helper()
 	n := d.node(path)
@@ -122,16 +122,16 @@ func inode64(path string, off int, v uint64) func(*disk) {
 	return func(d *disk) { be.PutUint64(d.inode(path)[off:], v) }
 }
 
-// extent writes a record of where a part of a file is.
+// extent encodes an extent record.
 func extent(b []byte, first, start, length uint64) {
 	be.PutUint64(b, first<<9|start>>43)
 	be.PutUint64(b[8:], start<<21|length)
 }
 
-const scattered = "/var/scattered" // a directory with a tree of extents
+const scattered = "/var/scattered" // a directory with an extent B+tree
 
-// What is done to the images, what is read of them then, and what that gives: an error
-// with a text, or kind, or content.
+// hostile lists edits of images, the path that is read afterwards, and the result: an error with a text or of
+// a kind, or the content.
 var hostile = []struct {
 	name, image string
 	edit        func(*disk)
@@ -318,13 +318,13 @@ func TestHostile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := &disk{t, bytes.Clone(images[c.image])}
 			c.edit(d)
-			// A directory is read up to 8 MiB.
+			// A directory can have 8 MiB.
 			fstest.Hostile(t, root, d.b, c.path, c.text, c.kind, 9<<20)
 		})
 	}
 }
 
-// A link of version 5 has a header in each of its blocks.
+// TestLongLink reads a link of XFS version 5, which has a header in each of its blocks.
 func TestLongLink(t *testing.T) {
 	d := &disk{t, goldenImage("xfs5")}
 	n := d.inode("/links/300")
@@ -349,7 +349,7 @@ func TestLongLink(t *testing.T) {
 	}
 }
 
-// The log: what it ends with tells if the filesystem was unmounted.
+// TestWarnings checks that the last record of the log shows whether the filesystem was unmounted.
 func TestWarnings(t *testing.T) {
 	logAt := func(d *disk) []byte {
 		f := d.root().f
@@ -386,7 +386,7 @@ func TestWarnings(t *testing.T) {
 			for i := range 20 {
 				be.PutUint32(l[i*sector:], 8)
 			}
-			record(l[17*sector:], 8, 1, 64<<10) // with two sectors of header
+			record(l[17*sector:], 8, 1, 64<<10) // with a header of two sectors
 			l[19*sector+opFlags] = flagUnmount
 		}, ""},
 		{"second time round, the record at the end", func(d *disk) {
