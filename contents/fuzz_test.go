@@ -89,14 +89,14 @@ func fuzzInspect(t *testing.T, src *counting) {
 	info := bound(t, src)
 	text, err := json.Marshal(info)
 	if err != nil || !utf8.Valid(text) {
-		t.Fatalf("%s, %v", text, err)
+		t.Fatalf("Info in JSON: %s, %v", text, err)
 	}
 	if len(info.Partitions) > maxPartitions {
 		t.Fatalf("%d partitions", len(info.Partitions))
 	}
 	for _, p := range info.Partitions {
 		if p.Start < 0 || p.Size < 0 || p.Start+p.Size < 0 || p.Number < 1 {
-			t.Fatalf("%+v", p)
+			t.Fatalf("invalid partition %+v", p)
 		}
 	}
 	for _, p := range info.Partitions[:min(len(info.Partitions), 3)] {

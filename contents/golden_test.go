@@ -105,7 +105,7 @@ func TestGoldenDisks(t *testing.T) {
 			info := inspect(t, src)
 			checkSystem(t, info)
 			if info.PartitionTable != c.table || info.RootPartition != c.root || info.DiskID != c.id || len(info.Warnings) > 0 || info.Encrypted {
-				t.Errorf("%+v", info)
+				t.Errorf("Inspect: got %+v", info)
 			}
 			if got, want := describe(info.Filesystem), describe(c.whole); got != want {
 				t.Errorf("filesystem %s, want %s", got, want)

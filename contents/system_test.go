@@ -97,7 +97,7 @@ func TestCloudInitFromMke2fs(t *testing.T) {
 		need.Run(t, "", "mke2fs", "-q", "-F", "-t", "ext4", "-d", dir, path)
 		info := inspect(t, openImage(t, path))
 		if info.CloudInit != Found || info.CloudInitReason != c.reason || !strings.Contains(fmt.Sprint(info.Warnings), c.text) {
-			t.Errorf("%s: %+v", c.name, info)
+			t.Errorf("%s: Inspect: got %+v", c.name, info)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestFailures(t *testing.T) {
 		}
 	}
 	if info, err := Inspect(context.Background(), &failing{counting{b: b}, whole.reads, boom}); err != nil || info.CloudInit != Found {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf("Inspect: got %+v, %v", info, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(boom)

@@ -132,7 +132,7 @@ func TestFilesystemsOfTools(t *testing.T) {
 	}
 }
 
-// TestDisk inspects a disk such as an installer creates: the root is an XFS in the last of four partitions.
+// TestDisk inspects a disk with the layout of an installer: four partitions, the last one with an XFS root.
 func TestDisk(t *testing.T) {
 	need.Program(t, "sfdisk", "mkfs.xfs", "mke2fs", "mkfs.vfat", "mkswap")
 	dir := t.TempDir()
@@ -145,7 +145,7 @@ func TestDisk(t *testing.T) {
 	defer disk.Close()
 	table := inspect(t, openImage(t, path))
 	if len(table.Partitions) != 4 || table.CloudInit != Unknown || table.CloudInitReason != "no root filesystem was found" {
-		t.Fatalf("%+v", table)
+		t.Fatalf("Inspect: got %+v", table)
 	}
 	if err := os.WriteFile(dir+"/proto", []byte(systemTree().prototype(t, dir)), 0o600); err != nil {
 		t.Fatal(err)

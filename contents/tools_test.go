@@ -153,7 +153,7 @@ func (s sample) check(t *testing.T, root tree.Node) {
 	s.checkEntries(t, root)
 	for _, path := range []string{"/not", "/usr/bin/not", "/var/many/not", "/var/few/not", "/usr/bin/cloud-init/not"} {
 		if _, err := tree.Open(root, path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got %v, want ErrNotExist", path, err)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func (s sample) checkRuns(t *testing.T, n tree.Node, path string) {
 	t.Helper()
 	want := s[path]
 	if a := n.Attr(); a.Size != int64(len(want)) || a.Mode != 0o100644 || a.UID != uint32(os.Getuid()) && a.UID != 0 || a.Number == 0 || a.Links < 1 || a.ModTime.Year() < 2020 {
-		t.Errorf("%s: %+v", path, a)
+		t.Errorf("%s: got attributes %+v", path, a)
 	}
 	for off := int64(0); off < int64(len(want)); {
 		r, err := n.Run(off)

@@ -117,14 +117,14 @@ func TestCheckSplit(t *testing.T) {
 	var asked []image.Ref
 	d := open(t, []byte(text), Options{Resolve: memory(files, &asked)})
 	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 0 || r.TotalGrains != 40+375+16 {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("Check: got %+v, %v; want no corruption", r, err)
 	}
 	m := img{sectors: 5000, bare: true, kinds: "d", seed: 6}.build()
 	put32(m.tables[0], 1<<30)(m)
 	files["s001"] = m.file
 	d = open(t, []byte(text), Options{Resolve: memory(files, &asked)})
 	if r, err := d.Check(context.Background()); err != nil || r.Corruptions != 1 || !strings.Contains(r.Problems[0], `extent "s001"`) {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("Check: got %+v, %v; want a corruption in extent \"s001\"", r, err)
 	}
 	flaky := imagetest.NewFlaky(bytes.NewReader(small.build().file), 5)
 	d, err := Open(context.Background(), flaky, int64(len(small.build().file)), Options{})

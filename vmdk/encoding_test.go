@@ -72,7 +72,7 @@ func TestEncodings(t *testing.T) {
 				t.Fatalf("resolved %q, want %q: %v", asked, c.file, err)
 			}
 			if i, err := d.Info(t.Context()); err != nil || i.Encoding != c.name || i.Extents[0].File != c.file {
-				t.Errorf("%+v, %v", i, err)
+				t.Errorf("Info: got %+v, %v", i, err)
 			}
 		})
 	}

@@ -129,7 +129,7 @@ func FuzzDescriptor(f *testing.F) {
 				t.Fatalf("%+v parses again as %+v, %v", x, again, err)
 			}
 			if x.sectors <= 0 || x.offset < 0 || x.offset+x.sectors > maxSectors {
-				t.Fatalf("%+v", x)
+				t.Fatalf("invalid extent %+v", x)
 			}
 			sum += x.sectors
 		}

@@ -33,11 +33,11 @@ func TestGolden(t *testing.T) {
 			d := open(t, files[c.name+".vmdk"], Options{Resolve: memory(files, &asked)})
 			imagetest.Source(t, d, imagetest.Written(3<<20, c.writes...))
 			if r, err := d.Check(context.Background()); err != nil || r.Corruptions > 0 || r.AllocatedGrains != c.grains {
-				t.Errorf("%+v, %v", r, err)
+				t.Errorf("Check: got %+v, %v", r, err)
 			}
 			i, err := d.Info(context.Background())
 			if err != nil || i.CreateType != c.createType || i.AdapterType != c.adapter || i.GrainSize != 64<<10 || len(i.Warnings) > 0 {
-				t.Errorf("%+v, %v", i, err)
+				t.Errorf("Info: got %+v, %v", i, err)
 			}
 		})
 	}

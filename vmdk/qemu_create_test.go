@@ -73,7 +73,7 @@ func TestCreated(t *testing.T) {
 				t.Errorf("CreateResult %+v, but Check returns %+v, %v", r, c, err)
 			}
 			if i, err := d.Info(context.Background()); err != nil || len(i.Warnings) > 0 || i.CreateType != "streamOptimized" || i.CID != r.CID || !i.Compressed {
-				t.Errorf("%+v, %v", i, err)
+				t.Errorf("Info: got %+v, %v", i, err)
 			}
 		})
 	}

@@ -86,7 +86,7 @@ func TestQEMUConvert(t *testing.T) {
 			checkClean(t, d)
 			info, err := d.Info(context.Background())
 			if err != nil || info.CreateType != c.createType || info.AdapterType != c.adapter || info.HWVersion != c.hw || len(info.Warnings) > 0 {
-				t.Errorf("%+v, %v", info, err)
+				t.Errorf("Info: got %+v, %v", info, err)
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestQEMUBacking(t *testing.T) {
 	checkClean(t, d)
 	info, err := d.Info(context.Background())
 	if err != nil || info.ParentFile != "mid.vmdk" || info.ParentCID == "" {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf("Info: got %+v, %v", info, err)
 	}
 	// A child must be refused if its parent was changed after the child was created.
 	need.Run(t, dir, "qemu-io", "-f", "vmdk", "-c", "write -P 1 0 512", "mid.vmdk")

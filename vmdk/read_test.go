@@ -24,7 +24,7 @@ func TestRead(t *testing.T) {
 			imagetest.Exact(t, d, w.guest)
 			i, err := d.Info(context.Background())
 			if err != nil || i.VirtualSize != int64(len(w.guest)) || i.Compressed != m.compress || i.FileSize != int64(len(w.file)) {
-				t.Errorf("%+v, %v", i, err)
+				t.Errorf("Info: got %+v, %v", i, err)
 			}
 			if got, want := i.AllocatedBytes, int64(len(w.guest)-bytes.Count(w.guest, []byte{0})); got != want {
 				t.Errorf("%d bytes allocated, want %d", got, want)
@@ -92,11 +92,11 @@ func TestEmptyHuge(t *testing.T) {
 	opened := c.Reads.Load()
 	i, err := d.Info(context.Background())
 	if err != nil || i.VirtualSize != sectors*sectorSize || i.AllocatedBytes != 0 {
-		t.Errorf("%+v, %v", i, err)
+		t.Errorf("Info: got %+v, %v", i, err)
 	}
 	for e, err := range image.Extents(d, 0, d.Size()) {
 		if err != nil || e.Kind != image.Hole || e.Length != d.Size() {
-			t.Errorf("%+v, %v", e, err)
+			t.Errorf("got extent %+v, %v; want one hole", e, err)
 		}
 	}
 	if c.Reads.Load() != opened {

@@ -76,7 +76,7 @@ func TestReadSplit(t *testing.T) {
 			}
 			i, err := d.Info(context.Background())
 			if err != nil || len(i.Extents) != len(d.extents) || i.AllocatedBytes != int64(len(want)-bytes.Count(want, []byte{0})) {
-				t.Errorf("%+v, %v", i, err)
+				t.Errorf("Info: got %+v, %v", i, err)
 			}
 		})
 	}
@@ -104,7 +104,7 @@ func TestRefused(t *testing.T) {
 	i, err := d.Info(context.Background())
 	if err != nil || i.VirtualSize != 101*sectorSize || i.CID != "000012ab" || i.ParentCID != "" ||
 		i.Extents[0] != (ExtentInfo{"RW", "FLAT", "/etc/shadow", 7 * sectorSize, 100 * sectorSize}) {
-		t.Errorf("%+v, %v", i, err)
+		t.Errorf("Info: got %+v, %v", i, err)
 	}
 	delta := img{sectors: 100, parent: "12ab", hint: "C:\\base.vmdk"}.build()
 	_, err = Open(context.Background(), bytes.NewReader(delta.file), int64(len(delta.file)), Options{})
@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 	}
 	d = open(t, delta.file, Options{MetadataOnly: true, Resolve: never})
 	if i, err := d.Info(context.Background()); err != nil || i.ParentCID != "000012ab" || i.ParentFile != "C:\\base.vmdk" {
-		t.Errorf("%+v, %v", i, err)
+		t.Errorf("Info: got %+v, %v", i, err)
 	}
 	bad := errors.New("no")
 	for want, resolve := range map[error]func(image.Ref) (image.Source, error){

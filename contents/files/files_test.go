@@ -82,7 +82,7 @@ func TestContent(t *testing.T) {
 			}
 		}
 		if w := f.Warnings(); len(w) > 0 {
-			t.Errorf("%s: %q", name, w)
+			t.Errorf("%s: got warnings %q, want none", name, w)
 		}
 	}
 }

@@ -179,7 +179,7 @@ func TestFolder(t *testing.T) {
 		t.Errorf("the hard links are different files: %v", err)
 	}
 	if fi, err := os.Stat(dst); err != nil || fi.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v", fi.Mode(), err)
+		t.Errorf("folder: got mode %v, %v", fi.Mode(), err)
 	}
 	if n := room(t, filepath.Join(dst, "sparse")); n > 1<<20 {
 		t.Errorf("the sparse file occupies %d bytes", n)
@@ -193,7 +193,7 @@ func TestFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fi, err := os.Stat(alone); err != nil || fi.Mode() != 0o700 {
-		t.Errorf("%v, %v", fi.Mode(), err)
+		t.Errorf("file: got mode %v, %v", fi.Mode(), err)
 	}
 }
 

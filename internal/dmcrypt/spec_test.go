@@ -71,7 +71,7 @@ func TestUnknownESSIVHash(t *testing.T) {
 func TestNull(t *testing.T) {
 	for _, text := range []string{"cipher_null-ecb", "cipher_null-ecb-null", "capi:ecb(cipher_null)"} {
 		if _, err := New(text, make([]byte, 32), Options{}); !errors.Is(err, ErrNull) {
-			t.Errorf("%s: %v", text, err)
+			t.Errorf("New(%s): got %v, want ErrNull", text, err)
 		}
 		if _, err := KeySizes(text); !errors.Is(err, ErrNull) {
 			t.Errorf("KeySizes(%s): %v", text, err)
@@ -93,7 +93,7 @@ func TestNull(t *testing.T) {
 	}
 	for _, text := range []string{"cipher_null", "cipher_null-cbc-plain", "cipher_null-xts-plain64"} {
 		if _, err := New(text, make([]byte, 32), Options{AllowNull: true}); !errors.Is(err, ErrNull) {
-			t.Errorf("%s: %v", text, err)
+			t.Errorf("New(%s): got %v, want ErrNull", text, err)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestNotRegistered(t *testing.T) {
 	} {
 		_, err := New(text, make([]byte, 32), Options{})
 		if !errors.Is(err, ErrNotRegistered) || !strings.Contains(err.Error(), hint) {
-			t.Errorf("%s: %v", text, err)
+			t.Errorf("New(%s): got %v, want ErrNotRegistered", text, err)
 		}
 	}
 	for _, name := range optionalHashes {

@@ -153,7 +153,7 @@ func TestFailures(t *testing.T) {
 		}
 	}
 	if want := []string{"open 0", "write 0", "write 512", "sync 0", "rename 0", "sync folder 0", "close 0"}; !slices.Equal(ops, want) {
-		t.Errorf("%q", ops)
+		t.Errorf("got operations %q", ops)
 	}
 }
 

@@ -104,6 +104,6 @@ func TestWipedOnError(t *testing.T) {
 		return broken
 	})
 	if err != broken || string(seen) != string(make([]byte, 16)) {
-		t.Errorf("%q, %v", seen, err)
+		t.Errorf("got buffer %q, error %v", seen, err)
 	}
 }

@@ -185,7 +185,7 @@ func TestGroups(t *testing.T) {
 	boom := errors.New("boom")
 	for g, err := range groups(sequence(in[:1], boom)) {
 		if g != nil || !errors.Is(err, boom) {
-			t.Errorf("%v, %v", g, err)
+			t.Errorf("groups: got %v, %v", g, err)
 		}
 	}
 	cancelled, cancel := context.WithCancelCause(context.Background())

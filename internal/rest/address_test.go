@@ -168,12 +168,12 @@ func TestHTTPClient(t *testing.T) {
 func TestCheckURL(t *testing.T) {
 	for _, good := range []string{"https://iam.cloud.ibm.com", "https://x:8443/path", "http://127.0.0.1:1234", "http://localhost", "http://[::1]:5"} {
 		if got, err := rest.CheckURL(good + "/"); err != nil || got != good {
-			t.Errorf("%s: %s, %v", good, got, err)
+			t.Errorf("CheckURL(%s): got %s, %v", good, got, err)
 		}
 	}
 	for _, bad := range []string{"", "iam.cloud.ibm.com", "http://iam.cloud.ibm.com", "http://127.0.0.1.evil.com", "https://u:p@x", "https://x?q", "https://x#f", "ftp://x", "https:x", "https://", "http://10.0.0.1", "://"} {
 		if got, err := rest.CheckURL(bad); !errors.Is(err, rest.ErrAddress) {
-			t.Errorf("%s: %s, %v", bad, got, err)
+			t.Errorf("CheckURL(%s): got %s, %v; want ErrAddress", bad, got, err)
 		}
 	}
 }

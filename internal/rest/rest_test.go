@@ -135,7 +135,7 @@ func TestBodyAgain(t *testing.T) {
 	tokens := &renewing{}
 	res, err := ask(t.Context(), &rest.Transport{Next: send, Tokens: tokens, Retry: rest.Retry{Clock: resttest.NewClock(time.Now())}}, true)
 	if err != nil || !res.OK() || res.Secret != "t1" || !slices.Equal(got, []string{"body Bearer t1", "body Bearer t1", "body Bearer t1"}) {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("sent %q, error %v", got, err)
 	}
 }
 
@@ -189,6 +189,6 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func TestClean(t *testing.T) {
 	got := rest.Clean("no\nsuch \x1b[31mkey c2VjcmV0 "+strings.Repeat("x", 700), "c2VjcmV0", "")
 	if !strings.HasPrefix(got, "no such [31mkey [redacted] xxx") || len(got) > 610 {
-		t.Errorf("%q", got)
+		t.Errorf("Clean: got %q", got)
 	}
 }

@@ -95,7 +95,7 @@ func TestPresigned(t *testing.T) {
 	}
 	at, err := a.Time(r)
 	if err != nil || !at.Equal(when) || a.Expires != 24*time.Hour || a.AccessKey != accessKey || a.Payload(r) != UnsignedPayload {
-		t.Errorf("%+v, %v", a, err)
+		t.Errorf("got %+v, time error %v", a, err)
 	}
 	if !a.Verify(r, []byte(secretKey)) || a.Verify(r, []byte(secretKey+"x")) {
 		t.Error("signature not verified, or verified with a wrong secret")

@@ -67,7 +67,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"too long":      bytes.Repeat([]byte{0xff}, 11),
 	} {
 		if l, err := Decode(b, 10); err == nil {
-			t.Errorf("%s: %v", name, l)
+			t.Errorf("%s: Decode accepted %v", name, l)
 		}
 	}
 }

@@ -19,12 +19,12 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if b, err := stdio.Parse(t.Context(), name, io.ReadAll); err != nil || string(b) != "text" {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf("Parse: got %q, %v", b, err)
 	}
 	bad := errors.New("malformed")
 	b, err := stdio.Parse(t.Context(), name, func(io.Reader) ([]byte, error) { return []byte("half"), bad })
 	if b != nil || !errors.Is(err, bad) || !strings.HasPrefix(err.Error(), name+": ") {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf("Parse: got %q, %v", b, err)
 	}
 	if _, err := stdio.Parse(t.Context(), name+"x", io.ReadAll); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)

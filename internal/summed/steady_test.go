@@ -87,7 +87,7 @@ func TestFickle(t *testing.T) {
 			f := &fickle{Source: bytes.NewReader(b), at: at, good: 1}
 			err := read(New(f, sha256.New()), at)
 			if f.times.Load() < 2 {
-				t.Errorf("%s, at %d: the byte was read only %d times: the test tests nothing", name, at, f.times.Load())
+				t.Errorf("%s, at %d: the byte was read only %d times, so the change had no effect", name, at, f.times.Load())
 			}
 			if err == io.EOF {
 				err = nil

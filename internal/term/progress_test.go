@@ -71,7 +71,7 @@ func TestModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if last.Type != "progress" || last.Phase != "verify" || last.Done != 1000 || last.Total != 1000 {
-		t.Errorf("%+v", last)
+		t.Errorf("last report: got %+v", last)
 	}
 }
 

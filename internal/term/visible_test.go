@@ -25,7 +25,7 @@ func TestVisible(t *testing.T) {
 		}
 	}
 	if got := VisibleLines("a\nb\x1b\n"); got != "a\nb\\x1b\n" {
-		t.Errorf("%q", got)
+		t.Errorf("VisibleLines: got %q", got)
 	}
 }
 
@@ -37,7 +37,7 @@ func TestVisibleJSON(t *testing.T) {
 	}
 	text = VisibleJSON(text)
 	if got := VisibleLines(string(text)); got != string(text) {
-		t.Errorf("%s", got)
+		t.Errorf("VisibleLines changed the output of VisibleJSON: got %s", got)
 	}
 	var out map[string]string
 	if err := json.Unmarshal(text, &out); err != nil || out["a"] != in["a"] {

@@ -36,7 +36,7 @@ func TestRead(t *testing.T) {
 		p := make([]byte, c.n)
 		err := c.r.Read(p, c.off)
 		if !errors.Is(err, c.err) || err == nil && string(p) != c.want {
-			t.Errorf("%s: %q, %v", c.name, p, err)
+			t.Errorf("%s: Read: got %q, %v", c.name, p, err)
 		}
 	}
 	if err := r.Failure(); err != nil {

@@ -342,10 +342,10 @@ func TestLongLink(t *testing.T) {
 		copy(d.b[at:], "XSLM"+strings.Repeat("\x00", linkHeader-4)+part)
 	}
 	if b, err := d.node("/links/300").Content(4096); err != nil || string(b) != target {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf("Content: got %q, %v", b, err)
 	}
 	if b, err := d.node("/links/300").Content(970); err != nil || string(b) != target[:970] {
-		t.Errorf("with a limit: %q, %v", b, err)
+		t.Errorf("Content with a limit: got %q, %v", b, err)
 	}
 }
 

@@ -25,9 +25,9 @@ func TestMessages(t *testing.T) {
 	}
 	got := messages(fmt.Errorf("x: %w", rest.WithHint(errors.Join(a, fmt.Errorf("c")), "h")))
 	if len(got) != 2 || got[0] != "x: a" || got[1] != "x: c" {
-		t.Errorf("%q", got)
+		t.Errorf("messages: got %q", got)
 	}
 	if got := messages(fmt.Errorf("x: %w.", errors.Join(a, a))); got[0] != "x: a; a." {
-		t.Errorf("%q", got)
+		t.Errorf("messages: got %q", got)
 	}
 }

@@ -109,7 +109,7 @@ func TestVerb(t *testing.T) {
 			t.Errorf("%s: %v, hint %q, want %q", line, err, rest.Hint(err), want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", line, err)
+			t.Errorf("%s: the error contains the secret: %v", line, err)
 		}
 	}
 }
