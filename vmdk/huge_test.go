@@ -154,7 +154,7 @@ func TestHugeCancel(t *testing.T) {
 	} {
 		cause := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		d.pages.Hole(&d.extents[0].file, f.size, 0, 1) // forget what is known of the file's holes
+		d.pages.Hole(&d.extents[0].file, f.size, 0, 1) // discard the cached holes of the file
 		f.asked, f.each = 0, func() { cancel(cause) }
 		if err := job(ctx); !errors.Is(err, cause) || f.asked > 2 {
 			t.Errorf("%s: %v after %d accesses to the file", name, err, f.asked)

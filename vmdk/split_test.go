@@ -49,7 +49,7 @@ func splits() map[string]func() (string, map[string][]byte, []byte) {
 		"odd names": func() (string, map[string][]byte, []byte) {
 			return head + "RW 1 FLAT \"../../etc/passwd\" 0\nRW 1 FLAT \"name with spaces (1).vmdk\" 0", files, join(flat[:sectorSize], flat[:sectorSize])
 		},
-		// QEMU leaves such a tail when a descriptor becomes shorter.
+		// QEMU leaves this tail when a descriptor becomes shorter.
 		"after a NUL": func() (string, map[string][]byte, []byte) {
 			return head + "RW 10 FLAT \"flat\" 0\n\x00\n" + string(mib(1)) + "4\"\n", files, flat[:10*sectorSize]
 		},

@@ -102,7 +102,7 @@ func TestHostile(t *testing.T) {
 			}
 			for _, r := range text {
 				if r == '\u202e' || r == '\u200b' || r < ' ' || r == '\u0301' {
-					t.Errorf("%s: control or combining character in %q", name, text)
+					t.Errorf("%s: control, format or combining character in %q", name, text)
 				}
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/luksimg/luksimg/internal/output"
 )
 
-// TestFit: a hint names no flag that the verb lacks, but for those of a command that it names.
+// TestFit checks that a hint names no flag that the verb lacks, except those of a command that it names.
 func TestFit(t *testing.T) {
 	has := func(flag string) bool { return flag == "header" }
 	for hint, want := range map[string]string{
@@ -31,7 +31,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestDenied: a permission that is missing is that of a file, of a folder or of a port.
+// TestDenied checks the hints for denied access to a file, a folder and a port.
 func TestDenied(t *testing.T) {
 	for want, err := range map[string]error{
 		"check the permissions of the file and its folder":                                          &fs.PathError{Op: "open", Path: "file", Err: fs.ErrPermission},
