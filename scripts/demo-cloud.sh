@@ -42,18 +42,18 @@ must() { show "$@" || fail "$1 $2 ended with status $?"; }
 
 LUKSIMG_ROOT_KEY_CRN=none LUKSIMG_COS_INSTANCE_CRN=none
 if [ -z "${LUKSIMG_BIN:-}" ]; then
-	title 'luksimg and its sandbox are built'
+	title 'Build luksimg and its sandbox'
 	command -v go >/dev/null || fail 'Go is not installed (https://go.dev/dl)'
 	cd "$top" || exit 1
 	must env CGO_ENABLED=0 go build -o bin/ ./cmd/luksimg ./cmd/luksimg-sandbox
 fi
 
 if [ -n "${DEMO_DIR:-}" ]; then
-	mkdir -p "$DEMO_DIR" || fail "cannot make the folder $DEMO_DIR"
+	mkdir -p "$DEMO_DIR" || fail "cannot create the folder $DEMO_DIR"
 	[ -z "$(ls -A "$DEMO_DIR")" ] || fail "the folder $DEMO_DIR is not empty"
 	dir=$(cd "$DEMO_DIR" && pwd)
 else
-	dir=$(mktemp -d) || fail 'cannot make a temporary folder'
+	dir=$(mktemp -d) || fail 'cannot create a temporary folder'
 fi
 sandbox=''
 finish() {
@@ -75,7 +75,7 @@ for _ in $(seq 100); do
 done
 [ -s cloud.env ] || fail 'the sandbox did not start'
 . ./cloud.env
-note 'cloud.env has the addresses, and credentials that are worth nothing elsewhere:'
+note 'cloud.env has the addresses, and credentials for this sandbox only:'
 sed -E "s/(KEY|SECRET_ACCESS_KEY)='[^']*'/\1='...'/; s/^/   /" cloud.env | grep -E 'URL|API_KEY|ROOT_KEY'
 
 title 'A disk: 24 MiB, a partition table and a file'
@@ -88,34 +88,34 @@ must luksimg inspect disk.raw
 
 title 'A root key of your own: made here, and imported into a key ring of Key Protect'
 must luksimg keygen --raw root.key
-note 'it travels encrypted by an import token of the service; what is printed is its name:'
+note 'an import token of the service encrypts it on its way; the command prints its CRN:'
 import=(luksimg rootkey import --key-file root.key --key-ring demo --create-key-ring mine)
 printf '%s$ LUKSIMG_ROOT_KEY_CRN=$(%s)%s\n' "$bold" "${import[*]}" "$plain"
 LUKSIMG_ROOT_KEY_CRN=$("${import[@]}" 2>errors) || fail "$(cat errors)"
 export LUKSIMG_ROOT_KEY_CRN
 rm errors
 must luksimg rootkey list --key-ring demo
-note 'the bytes are kept where they are safe, and not here:'
+note 'keep the bytes in a safe place, not here:'
 must rm root.key
 
 title 'What the account must have: a bucket, a service id for the import, authorizations'
 must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images --api-key-file importer.key
-note 'a second run has nothing to do:'
+note 'a second run changes nothing:'
 must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images
 
 title 'Step by step: encrypted with a new key'
 must luksimg encrypt --profile classic-luks --generate-key dek.b64 disk.raw web.raw
 must luksimg verify --key-file dek.b64 disk.raw web.raw
 
-title 'The key wrapped by the root key; the wrapped one is no secret'
+title 'The key wrapped by the root key; the wrapped key is not secret'
 must luksimg wrap --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-ring demo --key-file dek.b64 --profile classic-luks --image web.raw --envelope web.envelope.json
-note 'the key itself is not needed any more:'
+note 'remove the key itself:'
 must rm dek.b64
 
 title 'Uploaded'
 must luksimg upload --envelope web.envelope.json web.raw cos://us-south/images/web.raw
 
-title 'Imported: SoftLayer unwraps the key, opens the image and looks at its boot sector'
+title 'Imported: SoftLayer unwraps the key, opens the image and reads its boot sector'
 must luksimg import --name web --envelope web.envelope.json --os-code UBUNTU_22_64 --cloud-init \
 	--ibm-api-key-file importer.key --poll 100ms cos://us-south/images/web.raw
 
@@ -125,22 +125,22 @@ must luksimg order --hostname web1 --domain example.com --cpu 2 --memory 4096 --
 title 'Audited: who did what with the root key'
 must luksimg audit --root-key-crn "$LUKSIMG_ROOT_KEY_CRN"
 
-title 'What goes wrong is found out, at the step where it does'
-note 'another key in the envelope than the one of the image:'
+title 'A wrong key is detected at the import'
+note 'an envelope with the key of another image:'
 must luksimg keygen other.b64
 must luksimg wrap --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-file other.b64 --profile classic-luks --envelope other.envelope.json
 show luksimg import --name other --envelope other.envelope.json --os-code UBUNTU_22_64 --cloud-init \
 	--ibm-api-key-file importer.key --poll 100ms cos://us-south/images/web.raw &&
-	fail 'an image was imported with another key than its own'
+	fail 'an image was imported with the key of another image'
 
-title 'And all of it with one command'
+title 'All steps with one command'
 deploy=(luksimg deploy --name shop --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --key-ring demo --cloud-init --ibm-api-key-file importer.key
 	--object cos://us-south/images/ --order --hostname shop1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 --poll 100ms disk.raw)
 must "${deploy[@]}"
-note 'it is done, and a second run only says so:'
+note 'a second run only prints the result:'
 must "${deploy[@]}"
 
-title 'The same as an encrypted VHD, as it is documented for this cloud since 2019'
+title 'The same as an encrypted VHD, as documented for this cloud since 2019'
 must luksimg deploy --profile classic-vhd --name now --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
 	--ibm-api-key-file importer.key --object cos://us-south/images/ --poll 100ms disk.raw
 
@@ -156,10 +156,10 @@ for action in secrets.create secrets.wrap secrets.unwrap vsi.provision instance.
 	grep -q "\"action\": \".*$action\"" audit.json || fail "the audit does not show $action"
 done
 
-title 'Who disables the root key takes it from everybody'
+title 'A disabled root key opens nothing'
 must luksimg rootkey disable --root-key-crn "$LUKSIMG_ROOT_KEY_CRN"
 show luksimg unwrap --envelope web.envelope.json back.b64 && fail 'a disabled root key was used'
 note 'the service does not enable it at once:'
 show luksimg rootkey enable --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" && fail 'a root key was enabled within 30 seconds'
 
-title 'Done: a disk became three servers, and its key was on no disk in clear when it was over'
+title 'Done: three servers from one disk, and no plaintext key left on any disk'

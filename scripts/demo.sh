@@ -35,17 +35,17 @@ must() { show "$@" || fail "$1 ended with status $?"; }
 
 has() { command -v "$1" >/dev/null; }
 
-title 'luksimg is built: one static binary'
+title 'Build luksimg: one static binary'
 has go || fail 'Go is not installed (https://go.dev/dl)'
 cd "$top" || exit 1
 must env CGO_ENABLED=0 go build -o bin/luksimg ./cmd/luksimg
 
 if [ -n "${DEMO_DIR:-}" ]; then
-	mkdir -p "$DEMO_DIR" || fail "cannot make the folder $DEMO_DIR"
+	mkdir -p "$DEMO_DIR" || fail "cannot create the folder $DEMO_DIR"
 	[ -z "$(ls -A "$DEMO_DIR")" ] || fail "the folder $DEMO_DIR is not empty"
 	dir=$(cd "$DEMO_DIR" && pwd)
 else
-	dir=$(mktemp -d) || fail 'cannot make a temporary folder'
+	dir=$(mktemp -d) || fail 'cannot create a temporary folder'
 	trap 'rm -rf "$dir"' EXIT
 fi
 cd "$dir" || exit 1
@@ -59,7 +59,7 @@ mkdir files && echo 'The quick brown fox jumps over the lazy dog.' >files/fox.tx
 if has mke2fs; then
 	must mke2fs -q -t ext4 -L demo -d files -E offset=1048576 disk.raw 22M
 else
-	note 'mke2fs is not installed: the partition holds a text instead of a filesystem'
+	note 'mke2fs is not installed: the partition has text instead of a filesystem'
 	yes "$(cat files/fox.txt)" | head -c 4M | dd of=disk.raw bs=1M seek=1 conv=notrunc iflag=fullblock status=none
 fi
 source=disk.raw
@@ -67,7 +67,7 @@ if has qemu-img; then
 	must qemu-img convert -f raw -O vpc -o subformat=dynamic,force_size=on disk.raw disk.vhd
 	source=disk.vhd
 else
-	note 'qemu-img is not installed: the disk stays raw, with no VHD made of it'
+	note 'qemu-img is not installed: the disk stays raw, without a VHD'
 fi
 must luksimg inspect $source
 
@@ -88,12 +88,12 @@ show luksimg verify --key-file files/fox.txt $source classic.raw
 [ $? = 12 ] || fail 'a wrong key did not give exit status 12'
 agree=(luksimg) absent=()
 
-title 'The same images in programs that others wrote'
+title 'The same images in other programs'
 if has cryptsetup; then
 	must cryptsetup luksDump classic.raw
 	must cryptsetup open --test-passphrase --key-file dek.b64 classic.raw
 	must cryptsetup open --test-passphrase --key-file dek.b64 luks2.img
-	note 'cryptsetup takes the key for both, and decrypts LUKS2 by itself to the very same disk:'
+	note 'cryptsetup accepts the key for both, and decrypts LUKS2 to the same disk:'
 	must cp luks2.img plain.raw
 	must cryptsetup reencrypt -q --decrypt --disable-locks --force-offline-reencrypt --header header.img --key-file dek.b64 plain.raw
 	must cmp -n "$(stat -c %s disk.raw)" disk.raw plain.raw
@@ -103,7 +103,7 @@ else
 fi
 
 if has qemu-img; then
-	note 'qemu-img decrypts LUKS1 to the very same disk:'
+	note 'qemu-img decrypts LUKS1 to the same disk:'
 	must qemu-img convert --object secret,id=dek,file=dek.b64 \
 		--image-opts driver=luks,key-secret=dek,file.filename=classic.raw -O raw back.raw
 	must cmp -n "$(stat -c %s disk.raw)" disk.raw back.raw
@@ -136,9 +136,9 @@ in_guest() {
 }
 
 if has linux && has cryptsetup && has dmsetup && has modprobe; then
-	note 'a guest with a real kernel, User-Mode Linux, opens them by dm-crypt:'
+	note 'a guest with a real kernel, User-Mode Linux, opens them with dm-crypt:'
 	if in_guest classic.raw && in_guest luks2.img; then
-		note "the hashes are the disk's, with the zeros it is padded with"
+		note "the hashes are those of the disk, padded with zeros"
 		agree+=("the kernel's dm-crypt")
 	fi
 	rm -f errors

@@ -5,7 +5,7 @@
 # release of a tag, and install that tag with go install.
 #
 #   scripts/release-test.sh            all of it
-#   scripts/release-test.sh --once     what is in dist/, of HEAD or of COMMIT, without making it anew
+#   scripts/release-test.sh --once     test the files in dist/, of HEAD or of COMMIT, without making them
 #
 # If a program is missing, its checks are skipped, or fail with CI=true.
 set -euo pipefail
@@ -56,7 +56,7 @@ for archive in luksimg_*.tar.gz luksimg_*.zip; do
 	grep -q '"name": "golang.org/x/crypto"' "$sbom" || fail "$sbom does not name golang.org/x/crypto"
 done
 said=$("$work/archives/luksimg_${version}_linux_amd64/luksimg" version)
-[[ $said == *"luksimg v$version,"*"commit $commit"* ]] || fail "luksimg version says: $said"
+[[ $said == *"luksimg v$version,"*"commit $commit"* ]] || fail "luksimg version prints: $said"
 ok "archives of $(ls luksimg_*.tar.gz luksimg_*.zip | wc -l) platforms: static, licenses, manual pages, completions, SBOMs; the version is v$version"
 
 # The PKCS#11 helper loads libraries, so it is not a static program.
@@ -77,7 +77,7 @@ if [ "${1:-}" != --once ]; then
 	git clone --quiet "$top" "$work/by-hand"
 	(cd "$work/by-hand" && git checkout --quiet --detach "$commit" && GOFLAGS=-trimpath CGO_ENABLED=0 GOOS=linux GOARCH=amd64 \
 		go build -ldflags "-s -w -X main.version=v$version -X main.commit=$commit" -o luksimg ./cmd/luksimg)
-	cmp "$work/by-hand/luksimg" "$work/archives/luksimg_${version}_linux_amd64/luksimg" || fail "go build makes another binary"
+	cmp "$work/by-hand/luksimg" "$work/archives/luksimg_${version}_linux_amd64/luksimg" || fail "go build makes a different binary"
 	ok "go build alone makes the same binary"
 fi
 
@@ -127,7 +127,7 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 		cmp disk back' >"$work/said" 2>&1 || fail "luksimg-pkcs11 of the deb: $(cat "$work/said")"
 	inside dpkg -r luksimg-pkcs11 luksimg >/dev/null
 	[ ! -e "$work/debian/usr/bin/luksimg" ] && [ ! -e "$work/debian/usr/bin/luksimg-pkcs11" ] || fail "removing the debs leaves their binaries"
-	ok "$deb installs in a bare Debian: version, man, completion, encrypt; and goes again"
+	ok "$deb installs in a bare Debian: version, man, completion, encrypt; and can be removed"
 	ok "$helper too: a key on a token of SoftHSM encrypts and decrypts"
 else
 	skip "installing the deb needs root, debootstrap and a machine of its kind"
@@ -151,12 +151,12 @@ if has rpm; then
 		if into -i "$helper" 2>"$work/said"; then fail "$helper installs without a C library"; fi
 		grep -q 'libc.so.6' "$work/said" || fail "$helper: $(cat "$work/said")"
 		into -i --nodeps "$helper"
-		into -V --nodeps luksimg luksimg-pkcs11 >"$work/said" || fail "what the rpms install is not what they say: $(cat "$work/said")"
+		into -V --nodeps luksimg luksimg-pkcs11 >"$work/said" || fail "rpm -V reports differences: $(cat "$work/said")"
 		chroot "$work/rpm-root" /usr/bin/luksimg version | grep -q "commit $commit" || fail "luksimg of $rpm"
 		into -e luksimg-pkcs11 luksimg
 		[ ! -e "$work/rpm-root/usr/bin/luksimg" ] || fail "removing $rpm leaves its binary"
 	fi
-	ok "$rpm, $helper: they install, verify and run, and go again"
+	ok "$rpm, $helper: they install, verify and run, and can be removed"
 else
 	skip "reading the rpm needs rpm"
 fi
@@ -209,7 +209,7 @@ else
 fi
 
 # Check the formula.
-if has ruby; then ruby -c luksimg.rb >/dev/null || fail "luksimg.rb is no Ruby"; else skip "reading the formula needs ruby"; fi
+if has ruby; then ruby -c luksimg.rb >/dev/null || fail "luksimg.rb is not valid Ruby"; else skip "reading the formula needs ruby"; fi
 for os in darwin linux; do for arch in amd64 arm64; do
 	sum=$(sed -n "s/  luksimg_${version}_${os}_$arch.tar.gz\$//p" SHA256SUMS)
 	grep -q "sha256 \"$sum\"" luksimg.rb || fail "luksimg.rb does not have the checksum for $os/$arch"
@@ -233,16 +233,16 @@ action() {
 }
 action latest >/dev/null || fail "setup-luksimg"
 [ "$(cat "$work/output")" = "version=v$version" ] && "$(cat "$work/path")/luksimg" version | grep -q "commit $commit" || fail "setup-luksimg: $(cat "$work/output" "$work/path")"
-if action 'v1; x' >/dev/null; then fail "setup-luksimg takes a version that is none"; fi
+if action 'v1; x' >/dev/null; then fail "setup-luksimg accepts an invalid version"; fi
 # The action must not use a file with a wrong checksum.
 mkdir -p "$work/bad/latest/download"
 cp SHA256SUMS "$work/bad/latest/download"
 echo x >"$work/bad/latest/download/luksimg_${version}_linux_amd64.tar.gz"
 rm "$work/web/latest/download"
 ln -s "$work/bad/latest/download" "$work/web/latest/download"
-if action latest >"$work/said" 2>&1; then fail "setup-luksimg takes a damaged archive"; fi
+if action latest >"$work/said" 2>&1; then fail "setup-luksimg accepts a damaged archive"; fi
 grep -q 'does not match its checksum' "$work/said" || fail "setup-luksimg: $(cat "$work/said")"
-ok "setup-luksimg installs the release, and refuses a damaged one"
+ok "setup-luksimg installs the release, and rejects a damaged one"
 
 # Make a release of a tag in a clone. The binaries print it, the notes are its section of the changelog,
 # and go install makes the same version.
@@ -260,10 +260,10 @@ if [ "${1:-}" != --once ]; then
 	commit=$(git rev-parse HEAD)
 	scripts/release/build.sh
 	[ "$(scripts/release/notes.sh v98.7.6)" = $'\n- A test.' ] || fail "the notes: $(scripts/release/notes.sh v98.7.6)"
-	if scripts/release/notes.sh v98.7.5 2>/dev/null; then fail "there are notes for a version that the changelog does not have"; fi
+	if scripts/release/notes.sh v98.7.5 2>/dev/null; then fail "notes.sh prints notes for a version that is not in the changelog"; fi
 	tar -xzf dist/luksimg_98.7.6_linux_amd64.tar.gz -C "$work"
 	said=$("$work/luksimg_98.7.6_linux_amd64/luksimg" version)
-	[[ $said == *"luksimg v98.7.6,"*"commit $commit"* ]] || fail "luksimg of a tag says: $said"
+	[[ $said == *"luksimg v98.7.6,"*"commit $commit"* ]] || fail "luksimg of a tag prints: $said"
 	ok "a release of a tag: its version, its notes"
 
 	# go install finds the tag in this clone and other modules where the builds above found them. It
@@ -275,7 +275,7 @@ if [ "${1:-}" != --once ]; then
 	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg@v98.7.6 2>"$work/said" || fail "go install: $(cat "$work/said")"
 	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg-pkcs11@v98.7.6 2>"$work/said" || fail "go install: $(cat "$work/said")"
 	said=$("$work/bin/luksimg" version)
-	[[ $said == *"luksimg v98.7.6,"* ]] || fail "luksimg of go install says: $said"
+	[[ $said == *"luksimg v98.7.6,"* ]] || fail "luksimg of go install prints: $said"
 	go version -m "$work/bin/luksimg-pkcs11" | grep -q 'mod.*luksimg-pkcs11.*v98.7.6' || fail "luksimg-pkcs11 of go install: $(go version -m "$work/bin/luksimg-pkcs11")"
 	ok "go install of a tag: its version"
 fi

@@ -24,7 +24,7 @@ import (
 var ErrTooMuch = errors.New("the files have more data than the filesystem can hold once")
 
 // ErrTaken means that the destination of a folder exists.
-var ErrTaken = errors.New("is there already, and is not replaced by a folder")
+var ErrTaken = errors.New("exists, and a folder cannot replace it")
 
 // Options control a copy.
 type Options struct {

@@ -34,8 +34,8 @@ type Event struct {
 // maxEvents limits the events that are drawn.
 const maxEvents = 200
 
-// Chain draws the stages of a chain, its events on a time line to scale, a list of the events with the
-// time between them, and the gaps.
+// Chain draws the stages of a chain and its events on a time line to scale. Below are a list of the
+// events with the time between them, and the gaps.
 func Chain(title string, lines []string, links []Link, events []Event, missing []Link) []byte {
 	c := &canvas{}
 	c.heading(title, lines)

@@ -134,8 +134,8 @@ func subtableBits(count *[maxBits + 1]int, n, tableBits uint) uint {
 	return k
 }
 
-// join makes the table of joined entries. It is like the first lookup of litLen, except where a literal
-// and the complete code of another literal or of a length fit into the same bits. Such an entry has
+// join makes the table of joined entries. It is like the first lookup of litLen, with one difference:
+// if the complete code of another literal or a length fits into the remaining bits, the entry has
 // both.
 func (d *decoder) join() {
 	copy(d.joined[:], d.litLen[:])

@@ -32,12 +32,12 @@ type body struct{ round, rare string }
 var (
 	anything = body{fill + literalEntry + anyEntry + symbol + next, longer + fill + rare}
 
-	// literals is for blocks with few matches: it is foreseen that there is none. Five entries of
-	// literals take 55 bits at most. In a round, too, there are two fills at most.
+	// literals is for blocks with few matches, and predicts that there is none. Five entries of
+	// literals take at most 55 bits, so a round has at most two fills.
 	literals = body{fill + strings.Repeat(onlyLiterals, 5) + next, match + fill + special + symbol + again + longer + rare}
 )
 
-// bmi asks the CPU: neither needs anything of the system.
+// bmi tests the CPU for BMI and BMI2, which need no support of the system.
 const bmi = `// func hasBMI() bool
 TEXT ·hasBMI(SB), NOSPLIT, $0-1
 	MOVB  $0, ret+0(FP)

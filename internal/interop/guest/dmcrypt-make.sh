@@ -4,41 +4,41 @@
 #
 #   dmcrypt-make.sh OUT SIZE PASSPHRASE-FILE [options] -- luksFormat-arguments...
 #                   [--next OUT SIZE PASSPHRASE-FILE [options] -- luksFormat-arguments...]...
-#     --plain FILE     the decrypted device starts with these bytes and goes on with
-#                      zeroes (default: all zeroes)
-#     --header FILE    detached header, written to FILE (16 MiB); OUT gets the data only
-#     --post COMMAND   a shell command to run in the guest after luksFormat and the
-#                      filling, with $dev (where the header is), $data (where the data
-#                      is) and $key (the passphrase file); files of this machine are
-#                      below /run/host there; may be repeated
+#     --plain FILE     the decrypted device starts with these bytes, followed by
+#                      zeros (default: only zeros)
+#     --header FILE    write a detached header to FILE (16 MiB), and only data to OUT
+#     --post COMMAND   run a shell command in the guest after luksFormat and the
+#                      filling, with $dev (device of the header), $data (device of the
+#                      data) and $key (passphrase file); files of this machine are
+#                      below /run/host; can be repeated
 #
-# OUT is made as a new sparse file of SIZE bytes (K, M, G as truncate takes them).
-# Salts and keys are random, so making an image again changes its bytes.
+# OUT becomes a new sparse file of SIZE bytes (with the suffixes K, M, G of truncate).
+# Salts and keys are random, so each run makes other bytes.
 #
-# Prints "name: value" lines. Those of an image start with "image: OUT" and end with
-# "status: N" (0, or the exit status of the command that failed), and have the
-# decrypted device's size and sha256 as the kernel reads it back after all --post
-# commands. What cryptsetup complains of is on "error:" lines.
-# Exit status: the greatest of the images', or 125 if the guest itself failed.
+# Prints "name: value" lines. The lines of an image begin with "image: OUT" and end
+# with "status: N" (0, or the exit status of the command that failed). They have the
+# size and sha256 of the decrypted device, as the kernel reads it after all --post
+# commands. "error:" lines have cryptsetup's messages.
+# Exit status: the maximum over the images, or 125 if the guest itself failed.
 set -u
 # shellcheck source-path=SCRIPTDIR source=guest.sh
 . "$(dirname "$0")/guest.sh"
 
 [ $# -ge 4 ] || usage
 
-# What the guest does for one image, described by the variables the loop below sets.
+# The guest runs this for one image. The loop below sets the variables.
 text=$(cat <<'EOF'
 worst=0
 echo "kernel: $(uname -sr)"
 echo "cryptsetup: $(cryptsetup --version)"
 
-# fill DEVICE: write the plaintext, then zeroes to the end.
+# fill DEVICE: write the plaintext, then zeros to the end.
 fill() {
 	{ [ -z "$plain" ] || cat "$plain"; cat /dev/zero; } 2>/dev/null | head -c "$(blockdev --getsize64 "$1")" |
 		dd of="$1" bs=1M iflag=fullblock conv=fsync status=none
 }
 
-# make_image: everything about one image. Loop devices go away when they are closed.
+# make_image: make one image. Loop devices disappear when they are closed.
 make_image() {
 	local data dev rc
 	data=$(losetup --find --show "$out") || return 4
@@ -59,7 +59,7 @@ fill_and_check() {
 	fill /dev/mapper/plain || return 4
 	cryptsetup close plain || return
 	post || return
-	# A --post command may have taken the passphrase away; that is no failure.
+	# A --post command may have removed the passphrase; that is not a failure.
 	if ! cryptsetup open "${detached[@]}" --key-file "$key" --readonly "$data" plain 2>/tmp/closed; then
 		echo "not opened afterwards: $(tail -n 1 /tmp/closed)"
 		return 0

@@ -1,33 +1,33 @@
 #!/bin/bash
 # dmcrypt-open.sh - open LUKS images with the real cryptsetup and the real kernel
-# dm-crypt, in one User-Mode Linux guest, and say what is in them.
+# dm-crypt, in one User-Mode Linux guest, and print their content.
 #
 #   dmcrypt-open.sh IMAGE PASSPHRASE-FILE [options] [--next IMAGE PASSPHRASE-FILE [options]]...
-#     --type luks1|luks2   insist on this format (default: whatever it is)
+#     --type luks1|luks2   require this format (default: either)
 #     --header FILE        the header is in FILE (detached), the data in IMAGE
 #     --offset BYTES       the LUKS device starts at this byte of IMAGE
-#     --size BYTES         and is this long (default: to the end of IMAGE)
-#     --fs                 look for filesystems inside, also in partitions: check
-#                          ext2/3/4 with e2fsck -fn, mount each read-only, list its files
+#     --size BYTES         the LUKS device has this size (default: to the end of IMAGE)
+#     --fs                 find filesystems, also in partitions: check ext2/3/4
+#                          with e2fsck -fn, mount each read-only, and list its files
 #     --dump FILE          write the decrypted device to FILE
-#     --luksdump           print what cryptsetup luksDump says
-#     --open-arg ARG       one more argument for cryptsetup open (may be repeated)
+#     --luksdump           print the output of cryptsetup luksDump
+#     --open-arg ARG       additional argument for cryptsetup open (can be repeated)
 #
-# PASSPHRASE-FILE is given to cryptsetup as --key-file: every byte counts, a final
-# newline too. IMAGE is opened read-only and stays as it is.
+# cryptsetup gets PASSPHRASE-FILE as --key-file: every byte counts, including a final
+# newline. IMAGE is opened read-only and does not change.
 #
-# Prints "name: value" lines. Those of an image start with "image: IMAGE" and end with
-# "status: N", which is 0 if it was opened and cryptsetup's own exit status otherwise:
-# 2 = no key slot opens with this passphrase, 1 = wrong parameters or not LUKS,
-# 4 = device trouble. What cryptsetup complains of is on "error:" lines.
-# Exit status: the greatest of the images', or 125 if the guest itself failed.
+# Prints "name: value" lines. The lines of an image begin with "image: IMAGE" and end
+# with "status: N". N is 0 if the image was opened, and otherwise cryptsetup's exit
+# status: 2 = no key slot opens with this passphrase, 1 = wrong parameters or not LUKS,
+# 4 = device error. "error:" lines have cryptsetup's messages.
+# Exit status: the maximum over the images, or 125 if the guest itself failed.
 set -u
 # shellcheck source-path=SCRIPTDIR source=guest.sh
 . "$(dirname "$0")/guest.sh"
 
 [ $# -ge 2 ] || usage
 
-# What the guest does for one image, described by the variables the loop below sets.
+# The guest runs this for one image. The loop below sets the variables.
 text=$(cat <<'EOF'
 worst=0
 echo "kernel: $(uname -sr)"
@@ -36,7 +36,7 @@ echo "cryptsetup: $(cryptsetup --version)"
 # attach OPTION... FILE: make FILE a read-only loop device and print its name.
 attach() { losetup -r --find --show "$@"; }
 
-# look DEVICE: the filesystem on it, its check, its files.
+# look DEVICE: check the filesystem on a device and list its files.
 look() {
 	local t opt=ro
 	t=$(blkid -p -o value -s TYPE "$1")
@@ -52,8 +52,8 @@ look() {
 	umount /tmp/m
 }
 
-# look_all DEVICE: the same for a whole disk or each of its partitions. The disk gets
-# the sector size of the decrypted device, as the partition table counts in sectors.
+# look_all DEVICE: run look for a whole disk or each of its partitions. The disk gets
+# the sector size of the decrypted device, because the partition table counts sectors.
 look_all() {
 	local table disk part
 	table=$(blkid -p -o value -s PTTYPE "$1")
@@ -64,7 +64,7 @@ look_all() {
 	losetup -d "$disk"
 }
 
-# show DEVICE: what the decrypted device is.
+# show DEVICE: describe the decrypted device.
 show() {
 	local size from=$1; size=$(blockdev --getsize64 "$1")
 	echo "type: $(cryptsetup status plain | sed -n 's/^ *type: *//p')"

@@ -1,51 +1,51 @@
 # guest.sh - sourced by the dmcrypt-*.sh scripts: run a shell script under a real
-# Linux kernel, User-Mode Linux, which is a program like any other: no root, no
-# /dev/kvm, no loop devices or device-mapper of this machine.
+# Linux kernel. User-Mode Linux is an ordinary program: it needs neither root nor
+# /dev/kvm, and no loop devices or device-mapper of this machine.
 #
 # Debian: apt-get install user-mode-linux cryptsetup-bin dmsetup kmod mount e2fsprogs
-#         (and a C compiler where the CPU's register state is too big for UML)
+#         (and a C compiler if the CPU's register state is too large for UML)
 #
-# The guest's root is this machine's own "/", read-only, through hostfs: the guest
-# runs this machine's cryptsetup, blkid and e2fsck and nothing is copied. /tmp, /run
-# and /mnt are the guest's own. Under /run/host it sees this machine's files again,
-# writable as far as the user may write: disk images are loop devices over those, so
-# one guest can open any number of them.
+# The guest's root is this machine's "/", read-only, through hostfs. The guest thus
+# runs this machine's cryptsetup, blkid and e2fsck, and nothing is copied. /tmp, /run
+# and /mnt are separate in the guest. /run/host shows this machine's files with the
+# user's write permissions. Disk images are loop devices over those files, so one
+# guest can open any number of them.
 #
 # From the environment:
-#   GUEST_MEM      the guest's memory (default 2560M, used as needed: cryptsetup wants
-#                  twice what Argon2 asks for, which is 1 GiB by its own defaults)
-#   GUEST_SECONDS  a guest that runs longer is ended
+#   GUEST_MEM      the guest's memory (default 2560M, allocated as needed: cryptsetup
+#                  needs twice the memory of Argon2, whose default is 1 GiB)
+#   GUEST_SECONDS  the time after which the guest is killed
 
 guest_dir=      # temporary folder, seen in the guest as /mnt
 
-# die MESSAGE: what has nothing to do with the images is status 125.
+# die MESSAGE: exit with status 125, for an error that does not concern the images.
 die() { echo "${0##*/}: $*" >&2; exit 125; }
 
-# usage: print the calling script's opening comment, as its help.
+# usage: print the first comment of the calling script as its help.
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 125; }
 
-# need_arg OPTION COUNT: an option that takes an argument must have one.
+# need_arg OPTION COUNT: check that an option has its argument.
 need_arg() { [ "$2" -ge 2 ] || die "option $1 needs an argument"; }
 
-# guest_path FILE: print FILE's name as the guest sees it.
+# guest_path FILE: print the path of FILE in the guest.
 guest_path() { echo "/run/host$(realpath -m -- "$1")"; }
 
 # assign NAME VALUE: print a shell assignment of VALUE, quoted for the guest's bash.
 assign() { printf '%s=%q\n' "$1" "$2"; }
 
-# guest_setup: make the temporary folder; it goes away with the script.
+# guest_setup: create the temporary folder, which is removed with the script.
 guest_setup() {
 	local tool
 	for tool in linux cryptsetup dmsetup modprobe losetup; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || die "needs the program $tool"
 	done
-	guest_dir=$(mktemp -d) || die "cannot make a temporary folder"
+	guest_dir=$(mktemp -d) || die "cannot create a temporary folder"
 	trap 'rm -rf "$guest_dir"' EXIT
 	trap 'exit 125' INT TERM
 }
 
-# guest_preload: print the library that lets an old UML run on this CPU, where it
-# can be built (see uml-xstate.c); otherwise nothing.
+# guest_preload: print the path of the library with which an old UML runs on this CPU
+# (see uml-xstate.c), or nothing if it cannot be built.
 guest_preload() {
 	local src; src=$(dirname "${BASH_SOURCE[0]}")/uml-xstate.c
 	if command -v cc >/dev/null && cc -O2 -shared -fPIC -o "$guest_dir/xstate.so" "$src" 2>/dev/null; then
@@ -53,9 +53,9 @@ guest_preload() {
 	fi
 }
 
-# guest_pin: print the command that keeps the guest on one processor. Its kernel and
-# its programs are processes that wait for one another: moved between processors, a
-# guest takes three times as long.
+# guest_pin: print the command that keeps the guest on one processor. The guest's kernel
+# and programs are processes that wait for each other, and on several processors they
+# take three times as long.
 guest_pin() {
 	local cpus=() range
 	for range in $(taskset -pc $$ 2>/dev/null | sed "s/.*: //; s/,/ /g"); do
@@ -64,15 +64,14 @@ guest_pin() {
 	[ ${#cpus[@]} = 0 ] || echo "taskset -c ${cpus[$(($$ % ${#cpus[@]}))]}"
 }
 
-# guest_run SECONDS TEXT: boot, run the text with bash as the guest's root, power off.
-# SECONDS is the limit unless GUEST_SECONDS says otherwise. Returns the text's own
-# exit status, or 125 (with the console's last lines on stderr) if the guest did not
-# come to its end.
+# guest_run SECONDS TEXT: boot, run the text with bash as the guest's root, and power
+# off. SECONDS is the default of GUEST_SECONDS. Returns the exit status of the text, or
+# 125 (with the console's last lines on stderr) if the guest did not finish.
 guest_run() {
 	local seconds=${GUEST_SECONDS:-$1} pin
 	read -ra pin <<<"$(guest_pin)"
 	printf '%s\n' "$2" >"$guest_dir/script"
-	# The kernel asks for modules by alias; they lie outside /lib/modules.
+	# The kernel requests modules by alias; they are outside of /lib/modules.
 	cat >"$guest_dir/modprobe" <<-'EOF'
 		#!/bin/sh
 		exec /sbin/modprobe -d /run/m "$@"

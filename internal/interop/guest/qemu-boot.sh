@@ -1,22 +1,22 @@
 #!/bin/bash
-# qemu-boot.sh - boot an encrypted disk image in a real hypervisor, QEMU, which is given
-# the passphrase as a secret, as a cloud does it: the guest sees a plain disk.
+# qemu-boot.sh - boot an encrypted disk image in a real hypervisor, QEMU, which gets the
+# passphrase as a secret, like in a cloud. The guest sees a plain disk.
 #
 #   qemu-boot.sh IMAGE PASSPHRASE-FILE [--format luks|qcow2|raw|vpc|vmdk|vhdx] [--bus virtio|ide]
 #                [--expect TEXT] [--seconds N] [--write]
 #     --format   luks   IMAGE is a LUKS1 image               (driver=luks; the default)
 #                qcow2  IMAGE is a qcow2 encrypted with LUKS (encrypt.format=luks)
 #                raw, vpc, vmdk, vhdx  IMAGE is not encrypted; the passphrase is not used
-#     --bus      what disk the guest sees (default virtio)
-#     --expect   what the serial console must say (default: BOOTED, see bootable-make.sh)
-#     --seconds  a guest that runs longer is ended (default 180)
-#     --write    let the guest's writes reach IMAGE (default: they are dropped)
+#     --bus      bus of the guest's disk (default virtio)
+#     --expect   text that must appear on the serial console (default: BOOTED, see bootable-make.sh)
+#     --seconds  time after which the guest is killed (default 180)
+#     --write    let the guest write to IMAGE (default: its writes are discarded)
 #
-# Every byte of PASSPHRASE-FILE counts, a final newline too. Software emulation only
-# (TCG), no /dev/kvm. Debian: apt-get install qemu-system-x86
+# Every byte of PASSPHRASE-FILE counts, including a final newline. It uses software
+# emulation only (TCG), not /dev/kvm. Debian: apt-get install qemu-system-x86
 #
-# Exit status: 0 the text was seen, and its line is printed; 1 it was not; 3 QEMU would
-# not open the image (wrong passphrase, not such an image), with its message on stderr.
+# Exit status: 0 if the text appeared (its line is printed), 1 if it did not, 3 if QEMU
+# did not open the image (wrong passphrase or format; its message is on stderr).
 set -u
 die() { echo "${0##*/}: $*" >&2; exit 125; }
 

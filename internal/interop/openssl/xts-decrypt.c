@@ -1,6 +1,6 @@
 /* xts-decrypt KEYFILE <CIPHERTEXT >PLAINTEXT
- * Decrypts sectors of 512 bytes by OpenSSL's AES-XTS, the tweak being the number of the
- * sector in little-endian order. The key has 32 or 64 bytes. Sectors of zeros stay so. */
+ * Decrypts sectors of 512 bytes with OpenSSL's AES-XTS. The tweak is the little-endian number
+ * of the sector. The key has 32 or 64 bytes. Sectors of zeros are not decrypted. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>

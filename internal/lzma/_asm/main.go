@@ -24,7 +24,7 @@ func file() string {
 ` + ssse3 + function("fastSSSE3(s *lane)", 1) + function("pairSSSE3(p *Pair)", 2)
 }
 
-// ssse3 asks the CPU. It needs nothing of the system.
+// ssse3 tests the CPU for SSSE3, which needs no further support of the system.
 const ssse3 = `// func hasSSSE3() bool
 TEXT ·hasSSSE3(SB), NOSPLIT, $0-1
 	MOVL  $1, AX
