@@ -1,4 +1,4 @@
-// The programs that `make lint` runs. They are no part of luksimg: its own go.mod does not know them.
+// This module pins the programs that `make lint` runs. luksimg does not depend on them.
 module github.com/luksimg/luksimg/tools
 
 go 1.26

@@ -25,12 +25,12 @@ func TestClaims(t *testing.T) {
 		claim func(s *Set) error
 		want  string
 	}{
-		"two that are read":         {func(s *Set) error { return s.Read("Y", "a") }, ""},
+		"two inputs":                {func(s *Set) error { return s.Read("Y", "a") }, ""},
 		"another":                   {func(s *Set) error { return s.Write("Y", "b") }, ""},
 		"the same again":            {func(s *Set) error { return s.Read("X", "a") }, ""},
 		"written":                   {func(s *Set) error { return s.Write("Y", "a") }, same + " file: a"},
 		"by another name":           {func(s *Set) error { return s.Replace("Y", "hard") }, same + " file: hard"},
-		"two that are not there":    {func(s *Set) error { return s.Write("Y", "./new") }, same + " file: ./new"},
+		"two missing files":         {func(s *Set) error { return s.Write("Y", "./new") }, same + " file: ./new"},
 		"objects":                   {func(s *Set) error { return s.Write("Y", "cos://r/b/o") }, same + " object"},
 		"an object and another one": {func(s *Set) error { return s.Write("Y", "cos://r/b/p") }, ""},
 	} {

@@ -221,7 +221,7 @@ func TestHostile(t *testing.T) {
 		{"a path from the root", func(b []byte) { copy(entry(b, "name-of-file")[8:], "/tmp/evil---") }, image.ErrFormat, "not the name of a file"},
 		{"a folder in itself", func(b []byte) { copy(entry(b, "evil\x00"), entry(b, "name-of-dirs")[:4]) }, image.ErrFormat, "/name-of-dirs/evil: .*inside itself"},
 		{"the root in itself", func(b []byte) { copy(entry(b, "name-of-dirs"), "\x02\x00\x00\x00") }, image.ErrFormat, "inside itself"},
-		{"an inode that is none", func(b []byte) { copy(entry(b, "name-of-file"), "\xff\xff\xff\xff") }, image.ErrFormat, "/name-of-file: "},
+		{"an invalid inode", func(b []byte) { copy(entry(b, "name-of-file"), "\xff\xff\xff\xff") }, image.ErrFormat, "/name-of-file: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := bytes.Clone(good)

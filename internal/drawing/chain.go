@@ -9,7 +9,7 @@ import (
 // A State is the state of a link of a chain.
 type State int
 
-// The states.
+// These are the states of a link.
 const (
 	Done    State = iota // present
 	Unknown              // absent, and not required

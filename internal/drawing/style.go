@@ -8,7 +8,7 @@ import (
 // A Kind is the meaning of a part of a drawing, and selects its colour.
 type Kind string
 
-// The kinds.
+// These are the kinds.
 const (
 	Header     Kind = "header"
 	Keyslot    Kind = "keyslot"

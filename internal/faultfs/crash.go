@@ -118,8 +118,8 @@ func (c Crash) String() string { return c.text }
 
 // Crashes returns the possible states of the disk after a power failure. The power fails after each
 // call that changed something since New, WriteFile or Settle, and at the end. If there are too many
-// states, it returns the most telling ones and a number of
-// pseudo-random ones, which random gives. These are the same in each run.
+// states, it returns the most telling ones, and as many pseudo-random ones as random says. These are
+// the same in each run.
 func (d *FS) Crashes(random int) iter.Seq2[Crash, *FS] {
 	return func(yield func(Crash, *FS) bool) {
 		d.mu.Lock()

@@ -32,7 +32,7 @@ const Sector = 512
 // An Op is a kind of call.
 type Op string
 
-// The calls.
+// These are the kinds of calls.
 const (
 	Open     Op = "open"
 	Read     Op = "read" // of a file's data or a folder's names

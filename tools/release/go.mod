@@ -1,4 +1,4 @@
-// The programs that `make release-snapshot` and `make release-test` run. They are no part of luksimg: its own go.mod does not know them.
+// This module pins the programs that `make release-snapshot` and `make release-test` run. luksimg does not depend on them.
 module github.com/luksimg/luksimg/tools/release
 
 go 1.26.1

@@ -1,4 +1,4 @@
-// The search looks for sections that have all words. Its index is fetched when it is first needed.
+// The search finds sections that contain all words. It loads its index when it is first needed.
 "use strict"
 const root = document.currentScript.dataset.root
 const query = document.getElementById("query"), found = document.getElementById("found"), menu = document.getElementById("menu")
@@ -18,7 +18,7 @@ function load() {
   return loading
 }
 
-// find returns the sections with all words of a text, the best first.
+// find returns the sections that contain all words of a text, best match first.
 function find(index, text) {
   const words = text.toLowerCase().split(/\s+/).filter(w => w)
   if (!words.length) return []
@@ -37,7 +37,7 @@ function find(index, text) {
   return hits.sort((a, b) => b[0] - a[0]).slice(0, most).map(h => h[1])
 }
 
-// excerpt is the text around the first word that is found.
+// excerpt returns the text around the first match.
 function excerpt(s, text) {
   const at = Math.max(0, s.x.toLowerCase().indexOf(text.toLowerCase().split(/\s+/)[0]) - 40)
   return (at ? "…" : "") + s.x.slice(at, at + 160) + (s.x.length > at + 160 ? "…" : "")
