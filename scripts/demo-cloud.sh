@@ -45,7 +45,7 @@ if [ -z "${LUKSIMG_BIN:-}" ]; then
 	title 'Build luksimg and its sandbox'
 	command -v go >/dev/null || fail 'Go is not installed (https://go.dev/dl)'
 	cd "$top" || exit 1
-	must env CGO_ENABLED=0 go build -o bin/ ./cmd/luksimg ./cmd/luksimg-sandbox
+	must env CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/luksimg ./cmd/luksimg-sandbox
 fi
 
 if [ -n "${DEMO_DIR:-}" ]; then

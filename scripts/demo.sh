@@ -38,7 +38,7 @@ has() { command -v "$1" >/dev/null; }
 title 'Build luksimg: one static binary'
 has go || fail 'Go is not installed (https://go.dev/dl)'
 cd "$top" || exit 1
-must env CGO_ENABLED=0 go build -o bin/luksimg ./cmd/luksimg
+must env CGO_ENABLED=0 go build -trimpath -o bin/luksimg ./cmd/luksimg
 
 if [ -n "${DEMO_DIR:-}" ]; then
 	mkdir -p "$DEMO_DIR" || fail "cannot create the folder $DEMO_DIR"

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -76,6 +77,9 @@ Its credentials and keys are valid only within the sandbox.`,
 				f.Close() // signals the end to the reader of a pipe
 			}
 			<-s.Done()
+			if now, err := os.ReadFile(o.env); err == nil && bytes.Equal(now, text) {
+				os.Remove(o.env) // else a script that waits for the next sandbox loads the settings of this one
+			}
 			return s.Close()
 		},
 	}
@@ -89,7 +93,7 @@ Its credentials and keys are valid only within the sandbox.`,
 	f.DurationVar(&o.StepTime, "step-time", 0, "duration of each step of an import or an order, such as 2s")
 	f.BoolVar(&o.AuthorizeLate, "authorize-late", false, "check the authorization of Cloud Block Storage only when a server is ordered")
 	f.BoolVar(&o.json, "json", false, "print the settings as JSON")
-	f.StringVar(&o.env, "env", "", "write the settings to this file, not to standard output")
+	f.StringVar(&o.env, "env", "", "write the settings to this file, not to standard output, and remove it at the end")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each request to standard error")
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg/ibm/sandbox"
 )
@@ -88,6 +89,44 @@ func TestJSON(t *testing.T) {
 	}
 	if s[0].APIKey == "" || s[0].APIKey != s[1].APIKey || s[0].RootKey != s[1].RootKey {
 		t.Error("another account after a restart")
+	}
+}
+
+// TestEnv waits for the file with the settings. The program removes it at the end, unless somebody
+// has changed it.
+func TestEnv(t *testing.T) {
+	for _, change := range []bool{false, true} {
+		name := filepath.Join(t.TempDir(), "cloud.env")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error, 1)
+		go func() {
+			c := command(io.Discard, io.Discard)
+			c.SetArgs([]string{"--env", name})
+			done <- c.ExecuteContext(ctx)
+		}()
+		for {
+			if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), "export LUKSIMG_SANDBOX_URL=") {
+				break
+			}
+			select {
+			case err := <-done:
+				t.Fatal("ended early: ", err)
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		if change {
+			if err := os.WriteFile(name, []byte("# settings of another sandbox\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(name); os.IsNotExist(err) == change {
+			t.Errorf("changed %v: the file at the end: %v", change, err)
+		}
 	}
 }
 
