@@ -93,7 +93,7 @@ func TestBlueprint(t *testing.T) {
 				got[0] ^= 1
 				got[min(len(got)-1, 64<<10)] ^= 1 // the LUKS header in qcow2
 				if same, err := b.Is(bytes.NewReader(got)); same || err != nil {
-					t.Errorf("Is for another image: %v, %v", same, err)
+					t.Errorf("Is returned %v, %v for a different image", same, err)
 				}
 				if err := w.Fill(t.Context(), make([]byte, 2), w.Size()-1); err == nil {
 					t.Error("Fill past the end returned no error")

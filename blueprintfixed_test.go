@@ -61,7 +61,7 @@ func TestBlueprintFixed(t *testing.T) {
 			}
 			got[end+70] ^= 1
 			if same, err := b.Is(bytes.NewReader(got)); same || err != nil {
-				t.Errorf("Is for another image: %v, %v", same, err)
+				t.Errorf("Is returned %v, %v for a different image", same, err)
 			}
 			if _, err := b.Build(t.Context(), src, vhdKey, luksimg.BuildOptions{}); err == nil {
 				t.Error("a key was accepted for an image that is not encrypted")

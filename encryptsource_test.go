@@ -45,7 +45,7 @@ func TestEncrypted(t *testing.T) {
 				t.Fatal(n, err)
 			}
 			if want := append(bytes.Clone(disk), make([]byte, len(back)-len(disk))...); !bytes.Equal(back, want) {
-				t.Error("the image decrypts to another disk")
+				t.Error("the decrypted data differs")
 			}
 		})
 	}

@@ -183,14 +183,14 @@ func check(t *testing.T, img []byte, src *disk) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(dst.b, want) {
-		t.Error("Decrypt wrote another disk")
+		t.Error("Decrypt: the data differs")
 	}
 	var stream bytes.Buffer
 	if _, err := luksimg.DecryptInOrder(ctx, &stream, v, luksimg.DecryptOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(stream.Bytes(), want) {
-		t.Error("DecryptInOrder wrote another disk")
+		t.Error("DecryptInOrder: the data differs")
 	}
 	if err := luksimg.Verify(ctx, src, v, luksimg.VerifyOptions{}); err != nil {
 		t.Error(err)

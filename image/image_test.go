@@ -78,7 +78,7 @@ func TestExtents(t *testing.T) {
 	}
 	plain := bytes.NewReader(make([]byte, 100))
 	if got := collect(t, plain, 10, 20); !slices.Equal(got, []image.Extent{{10, 20, image.Data}}) {
-		t.Errorf("extents of a source that is no Extenter: %v", got)
+		t.Errorf("extents of a source without Extents: %v", got)
 	}
 	for e := range image.Extents(p, 0, 31) { // a break ends the sequence
 		if e.Kind == image.Zero {

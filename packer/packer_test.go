@@ -97,7 +97,7 @@ func TestPacker(t *testing.T) {
 	defer img.Close()
 	got := make([]byte, len(content))
 	if _, err := img.ReadAt(got, 0); err != nil || !bytes.Equal(got, content) {
-		t.Errorf("the image holds another disk: %v", err)
+		t.Errorf("the data in the image differs: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "copy.raw")); err == nil {
 		t.Error("the unencrypted disk was not removed")

@@ -67,7 +67,7 @@ func TestDamagedRecord(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := os.Lstat(f.Name + shard.FolderSuffix); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the folder is there after abort: %v", err)
+				t.Errorf("the folder exists after abort: %v", err)
 			}
 		})
 	}
@@ -95,7 +95,7 @@ func TestAbortOfAnything(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Lstat(f.Name + shard.FolderSuffix); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: the folder is there: %v", name, err)
+			t.Errorf("%s: the folder exists: %v", name, err)
 		}
 	}
 }

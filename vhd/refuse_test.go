@@ -123,7 +123,7 @@ func TestRefuseDynamic(t *testing.T) {
 			}
 			var fe *image.FormatError
 			if !errors.As(err, &fe) || !errors.Is(err, image.ErrFormat) {
-				t.Fatalf("error is no FormatError: %v", err)
+				t.Fatalf("error is not a FormatError: %v", err)
 			}
 			if fe.Format != "vhd" || c.field != "" && fe.Field != c.field || c.offset >= 0 && fe.Offset != c.offset {
 				t.Errorf("field %q at %d of %s, want %q at %d", fe.Field, fe.Offset, fe.Format, c.field, c.offset)

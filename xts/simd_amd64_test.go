@@ -98,7 +98,7 @@ func TestStream(t *testing.T) {
 			t.Errorf("path %d for long buffers, want %d", has, stream)
 		}
 		if buf := make([]byte, 1<<20); p.forBuffers(buf, buf) != p {
-			t.Error("a run in place uses another path")
+			t.Error("the path for an encryption in place differs")
 		}
 	}
 }

@@ -88,7 +88,7 @@ func TestJSON(t *testing.T) {
 		}, "--dir", dir, "--json")
 	}
 	if s[0].APIKey == "" || s[0].APIKey != s[1].APIKey || s[0].RootKey != s[1].RootKey {
-		t.Error("another account after a restart")
+		t.Error("the API key or the root key differs after a restart")
 	}
 }
 

@@ -56,7 +56,7 @@ func TestKeyServices(t *testing.T) {
 				done(t, "decrypt", "-q", "--force", "--kms", scheme, image, at("back"))
 				want, _ := os.ReadFile(at("disk"))
 				if got, err := os.ReadFile(at("back")); err != nil || !bytes.Equal(got, want) {
-					t.Fatalf("another disk: %v", err)
+					t.Fatalf("the decrypted data differs: %v", err)
 				}
 			}
 			opens()
@@ -76,7 +76,7 @@ func TestKeyServices(t *testing.T) {
 			if a, err := os.ReadFile(at("dek")); err != nil {
 				t.Fatal(err)
 			} else if b, err := os.ReadFile(at("dek2")); err != nil || !bytes.Equal(a, b) {
-				t.Errorf("the envelope holds another key: %v", err)
+				t.Errorf("the key in the envelope differs: %v", err)
 			}
 
 			// After a rotation, rewrap renews the token in place.

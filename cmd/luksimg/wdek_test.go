@@ -46,7 +46,7 @@ func TestWDEKCryptsetup(t *testing.T) {
 		done(t, "decrypt", "-q", "--force", "--kms", kms, at("image"), at("back"))
 		want, _ := os.ReadFile(at("disk"))
 		if got, err := os.ReadFile(at("back")); err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("%s: another disk: %v", when, err)
+			t.Fatalf("%s: the decrypted data differs: %v", when, err)
 		}
 	}
 	opens("made")

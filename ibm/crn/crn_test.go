@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 			t.Error(k)
 		}
 		if _, err := crn.ParseRootKey(s); !errors.Is(err, crn.ErrCRN) {
-			t.Errorf("%s is no key: %v", s, err)
+			t.Errorf("ParseRootKey(%s): got %v, want ErrCRN", s, err)
 		}
 	}
 	if c, err := crn.Parse("crn:v1:bluemix:public:iam::::serviceRole:Reader"); err != nil || c.Resource != "Reader" {

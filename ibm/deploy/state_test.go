@@ -68,7 +68,7 @@ func TestPlanDiffers(t *testing.T) {
 	}
 	r := q
 	if r.SourceSum = "sha256:00"; !r.sameSource(p) {
-		t.Error("a plan without a checksum has another source")
+		t.Error("sameSource returned false for a plan without a checksum")
 	}
 	q.Name, q.BYOL, q.Source = "m", true, "b"
 	if d := p.differs(q); !slices.Equal(d, []string{"source", "name", "byol"}) {

@@ -83,7 +83,7 @@ func opens(t *testing.T, name string, key, want []byte) {
 	}
 	got := make([]byte, len(want))
 	if _, err := img.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s holds another disk (%v)", name, err)
+		t.Errorf("%s: the data differs: %v", name, err)
 	}
 }
 

@@ -220,7 +220,7 @@ func TestImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			if plain := openBlob(t, wdek, bytes.Repeat([]byte{7}, n)); base64.StdEncoding.EncodeToString(plain) != secretText {
-				t.Errorf("%s, %d bytes: it is not the key that was imported", service, n)
+				t.Errorf("%s, %d bytes: the key is not wrapped with the imported root key", service, n)
 			}
 			if err := root.Rotate(ctx, nil); !errors.Is(err, wrap.ErrRefused) || !strings.Contains(hint(err), "new key material") {
 				t.Errorf("%s: rotated without material: %v", service, err)
@@ -233,7 +233,7 @@ func TestImport(t *testing.T) {
 				t.Fatalf("%s: %v", service, err)
 			}
 			if plain := openBlob(t, back.Rewrapped, bytes.Repeat([]byte{8}, 32)); base64.StdEncoding.EncodeToString(plain) != secretText {
-				t.Errorf("%s: it is not the key that it was rotated to", service)
+				t.Errorf("%s: the key is not wrapped with the root key of the rotation", service)
 			}
 		}
 		if _, err := all.ImportRootKey(ctx, "mine", make([]byte, 20)); !errors.Is(err, wrap.ErrKey) {
