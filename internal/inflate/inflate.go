@@ -206,8 +206,8 @@ func (s *stream) header() {
 	}
 }
 
-// input holds the unused bits: n bits in b, lowest first, and then src from pos on. The bits above n in
-// b are zeros at the end of src.
+// input holds the unused bits: n bits in b, lowest first, and then src from pos on. Bits of b above n
+// are zero.
 type input struct {
 	src []byte
 	pos int
@@ -222,7 +222,7 @@ func (in *input) refill() {
 		k := (63 - in.n) >> 3
 		in.pos += int(k)
 		in.n += k * 8
-		// The bits above n are those of the bytes at pos. ORing them in again changes nothing.
+		// Clear the bits above n: they belong to the bytes at pos, which the next refill adds.
 		in.b &= 1<<in.n - 1
 		return
 	}

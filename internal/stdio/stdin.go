@@ -21,8 +21,8 @@ func Name(name string) string {
 // IsStdin reports whether a name means standard input.
 func IsStdin(name string) bool { return name == "-" || name == "/dev/stdin" || name == "/dev/fd/0" }
 
-// IsStream reports whether a name can be read only in order: standard input that is not a file, a pipe,
-// or a shell's <(...).
+// IsStream reports whether a name can be read only in order: a pipe, a socket or a character device,
+// such as a shell's <(...), or standard input that is a partly read file.
 func IsStream(name string) bool {
 	var fi fs.FileInfo
 	var err error
