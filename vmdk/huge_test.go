@@ -71,8 +71,8 @@ func (f *holed) count() {
 	}
 }
 
-// huge returns the file of a 16 TiB disk with one grain. The file has the maximal length. It has 2^19 grain
-// tables and as many redundant ones; all but the grain's lie in a hole.
+// huge returns the file of a 16 TiB disk with one grain. The file has the maximal length, 2^19 grain tables and
+// as many redundant ones. All tables without the grain lie in holes.
 func huge() *holed {
 	const (
 		sectors = 1 << 35
@@ -108,7 +108,7 @@ func TestHuge(t *testing.T) {
 	asked := func(what string, most int) {
 		t.Helper()
 		if f.asked > most {
-			t.Errorf("%s: %d calls for the file, want at most %d", what, f.asked, most)
+			t.Errorf("%s: %d accesses to the file, want at most %d", what, f.asked, most)
 		}
 		f.asked = 0
 	}
