@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -301,6 +302,35 @@ func TestEarlyEnd(t *testing.T) {
 }
 
 // TestClose cancels reads that wait for a server, and reads that wait for room.
+// TestLargest reads the end of the largest file that a server can claim to have.
+func TestLargest(t *testing.T) {
+	const size = math.MaxInt64
+	r := NewReader(t.Context(), "disk", size, func(_ context.Context, off, n int64, take func([]byte, int64) error) error {
+		if off < 0 || n <= 0 || off > size-n {
+			t.Errorf("%d bytes at %d are requested", n, off)
+			return errServer
+		}
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(off + int64(i))
+		}
+		return take(b, off)
+	})
+	defer r.Close()
+	for range 4 { // the third read in a row begins to read ahead
+		for _, off := range []int64{size - 3*blockSize, size - 512, size - 1} {
+			p := make([]byte, min(8<<10, size-off))
+			n, err := r.ReadAt(p, off)
+			if n != len(p) || err != nil || p[0] != byte(off) || p[n-1] != byte(off+int64(n)-1) {
+				t.Errorf("at %d: %d bytes, %v", off, n, err)
+			}
+		}
+	}
+	if n, err := r.ReadAt(make([]byte, 8), size-1); n != 1 || err != io.EOF {
+		t.Errorf("across the end: %d bytes, %v", n, err)
+	}
+}
+
 func TestClose(t *testing.T) {
 	r := NewReader(t.Context(), "disk", 1<<40, func(ctx context.Context, _, _ int64, _ func([]byte, int64) error) error {
 		<-ctx.Done()

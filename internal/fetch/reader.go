@@ -90,7 +90,10 @@ func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
 	want := p[:max(0, min(int64(len(p)), r.size-min(off, r.size)))]
 	for n < len(want) {
 		at := off + int64(n)
-		end := min((at/blockSize+atOnce)*blockSize, off+int64(len(want)))
+		end := off + int64(len(want))
+		if next := at/blockSize + atOnce; next <= (end-1)/blockSize { // a product could overflow
+			end = next * blockSize
+		}
 		k, err := r.read(want[n:][:end-at], at)
 		n += k
 		if err != nil {
@@ -177,7 +180,7 @@ func (r *Reader) readAhead(last int64, run int) {
 	if run < 2 {
 		return
 	}
-	all := (r.size + blockSize - 1) / blockSize
+	all := (r.size-1)/blockSize + 1
 	end := min(last+1+int64(min(2*run, aheadBlocks)), all)
 	spare := func(b *block) bool { return b.used && (b.index < last-near || b.index > last) }
 	for i := last + 1; i < end; {
