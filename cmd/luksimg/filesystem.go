@@ -76,5 +76,5 @@ func whichPartition(info *contents.Info) error {
 		all = []string{"none with a filesystem"}
 	}
 	return rest.WithHint(fmt.Errorf("%w: no partition holds the root of a system; partitions: %s", contents.ErrNoPartition, strings.Join(all, ", ")),
-		"say which one with --partition N; of LUKS that takes its key")
+		"name one with --partition N; a LUKS partition also needs its key")
 }
