@@ -129,7 +129,7 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s: %v: at least %d bytes, but a file of this length is limited to %d", e.Kind, ErrTooLarge, e.Size, e.Most)
+	return fmt.Sprintf("%s: %v: at least %d bytes, but the limit is %d", e.Kind, ErrTooLarge, e.Size, e.Most)
 }
 
 // Is reports whether target is [ErrTooLarge].

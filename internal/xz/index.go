@@ -38,8 +38,8 @@ func (x *indexInput) sum() uint32 {
 // readIndex reads an index (section 4) at byte at of the file and returns its size. It passes the
 // number of records to begin, and each record to record: the size of a block without padding, and the
 // size of its output. It checks that the sizes and their sums are possible.
-func readIndex(r io.ByteReader, at int64, begin func(records int64) error, record func(unpadded, size int64) error) (int64, error) {
-	x := &indexInput{r: r, buf: make([]byte, 0, 512)}
+func (x *indexInput) readIndex(r io.ByteReader, at int64, begin func(records int64) error, record func(unpadded, size int64) error) (int64, error) {
+	x.r, x.n, x.crc, x.buf = r, 0, 0, x.buf[:0]
 	err := x.read(begin, record)
 	return x.n, early(err, "the index", at)
 }
@@ -115,6 +115,11 @@ type backReader struct {
 	r     io.ReaderAt
 	limit int // maximum number of streams and blocks
 	list  []indexed
+
+	// A file can have many small streams, so these are used again.
+	in    *bufio.Reader
+	index indexInput
+	room  [4096]byte
 }
 
 // An indexed is a stream with its blocks in order, without the offsets of their output.
@@ -161,10 +166,9 @@ func (x *backReader) read(p []byte, at int64) error {
 // padding returns the number of zeros before end (section 2.2). The footer of a stream, which does not
 // end with a zero, precedes them.
 func (x *backReader) padding(end, limit int64) (int64, error) {
-	var room [4096]byte
 	zeros := int64(0)
 	for zeros < end {
-		b := room[:min(end-zeros, int64(len(room)))]
+		b := x.room[:min(end-zeros, int64(len(x.room)))]
 		if err := x.read(b, end-zeros-int64(len(b))); err != nil {
 			return 0, err
 		}
@@ -208,7 +212,7 @@ func (x *backReader) stream(end int64) (int64, error) {
 	if at < headerSize {
 		return 0, corrupt("invalid index size %d in the stream footer at byte %d", backward, foot)
 	}
-	blocks, packed, err := x.index(at, backward)
+	blocks, packed, err := x.blocks(at, backward)
 	if err != nil {
 		return 0, err
 	}
@@ -235,10 +239,15 @@ func (x *backReader) stream(end int64) (int64, error) {
 
 // index reads the index of size bytes at byte at. It returns the blocks, with starts relative to the
 // first one, and their total size in the file.
-func (x *backReader) index(at, size int64) (blocks []Block, packed int64, err error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(x.r, at, size), 32<<10)
-	n, err := readIndex(r, at, func(records int64) error {
-		// A record has at least 2 bytes. Do not allocate memory for more records than fit.
+func (x *backReader) blocks(at, size int64) (blocks []Block, packed int64, err error) {
+	part := io.NewSectionReader(x.r, at, size)
+	if x.in == nil {
+		x.in = bufio.NewReaderSize(part, 32<<10)
+	} else {
+		x.in.Reset(part)
+	}
+	n, err := x.index.readIndex(x.in, at, func(records int64) error {
+		// A record takes 2 bytes at least. More are not made room for.
 		if records > size/2 {
 			return corrupt("%d records in the index at byte %d, which has %d bytes", records, at, size)
 		}

@@ -133,7 +133,7 @@ func (r *Reader) begin() error {
 // end reads the index and the footer of a stream.
 func (r *Reader) end() error {
 	blocks := r.records.end()
-	n, err := readIndex(r.in, r.at, func(records int64) error {
+	n, err := new(indexInput).readIndex(r.in, r.at, func(records int64) error {
 		if records != blocks.count {
 			return corrupt("%d records in the index at byte %d, but %d blocks before it", records, r.at, blocks.count)
 		}
