@@ -134,7 +134,7 @@ func (o *auditVerbFlags) query(ctx context.Context) ([]audit.Event, audit.Skippe
 	}
 	cl, err := audit.NewClient(audit.ClientOptions{Endpoint: endpoint, Tokens: identity})
 	if err != nil {
-		return nil, none, err
+		return nil, none, o.cloud.named(serviceLogs, err)
 	}
 	o.ask.End = time.Now()
 	o.ask.Start = o.ask.End.Add(-o.since)

@@ -28,7 +28,8 @@ func (o *cloudFlags) classicClient(ctx context.Context) (*softlayer.Client, erro
 		return nil, err
 	}
 	defer clear(key)
-	return softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Network: network, User: user, APIKey: string(key), Settle: o.settle})
+	c, err := softlayer.New(softlayer.Options{Endpoint: o.url(serviceSoftLayer), Network: network, User: user, APIKey: string(key), Settle: o.settle})
+	return c, o.named(serviceSoftLayer, err)
 }
 
 // vpcClient returns a client of VPC in a region.
@@ -41,7 +42,8 @@ func (o *cloudFlags) vpcClient(ctx context.Context, region string) (*vpc.Client,
 	if err != nil {
 		return nil, err
 	}
-	return vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Network: network, Tokens: identity, Settle: o.settle})
+	c, err := vpc.New(vpc.Options{Region: region, Endpoint: o.url(serviceVPC), Network: network, Tokens: identity, Settle: o.settle})
+	return c, o.named(serviceVPC, err)
 }
 
 // driver returns the driver of a target. region is the VPC region. handover supplies the API key that classic

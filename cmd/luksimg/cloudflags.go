@@ -120,6 +120,27 @@ func (o *cloudFlags) url(service string) string {
 	return os.Getenv(services[service].variable)
 }
 
+// setting returns the flag or the environment variable that url reads.
+func (o *cloudFlags) setting(service string) string {
+	if u := o.urls[service]; u != nil && *u != "" {
+		return "--" + service + "-url"
+	}
+	return services[service].variable
+}
+
+// named adds the flag or the environment variable of a service to the error for its URL.
+func (o *cloudFlags) named(service string, err error) error {
+	return namedSetting(o.setting(service), err)
+}
+
+// namedSetting adds the name of a setting to the error for the URL in it. It does not change other errors.
+func namedSetting(name string, err error) error {
+	if !errors.Is(err, rest.ErrAddress) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
 // net returns the network that the flags select, "" for the default.
 func (o *cloudFlags) net() (string, error) {
 	if err := endpoint.Check(o.network); err != nil {
@@ -163,8 +184,12 @@ func (o *cloudFlags) iam(ctx context.Context) (*iam.Client, error) {
 		return nil, err
 	}
 	defer clear(key)
-	o.identity, err = iam.New(iam.Options{URL: o.url(serviceIAM), Network: network, APIKey: key})
-	return o.identity, err
+	identity, err := iam.New(iam.Options{URL: o.url(serviceIAM), Network: network, APIKey: key})
+	if err != nil {
+		return nil, o.named(serviceIAM, err)
+	}
+	o.identity = identity
+	return identity, nil
 }
 
 // keyProtect returns a client for the CRN of a root key or of an instance. correlation can be "".
@@ -177,8 +202,9 @@ func (o *cloudFlags) keyProtect(ctx context.Context, crn, correlation string) (*
 	if err != nil {
 		return nil, err
 	}
-	return keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Network: network, Dedicated: o.dedicated,
+	c, err := keyprotect.New(keyprotect.Options{CRN: crn, Tokens: tokens, URL: o.url(serviceKMS), Network: network, Dedicated: o.dedicated,
 		KeyRing: o.keyRing, CorrelationID: correlation})
+	return c, o.named(serviceKMS, err)
 }
 
 // cos returns a client of Object Storage. It uses the API key if there is one, and otherwise HMAC credentials.
@@ -199,14 +225,16 @@ func (o *cloudFlags) cos(ctx context.Context, instance string) (*cos.Client, err
 		}
 		// The client keeps the secret for the lifetime of the process.
 		opts.HMAC = &cos.HMAC{AccessKeyID: os.Getenv(names[0]), SecretAccessKey: secret}
-		return cos.New(opts)
+		c, err := cos.New(opts)
+		return c, o.named(serviceCOS, err)
 	}
 	identity, err := o.iam(ctx)
 	if err != nil {
 		return nil, err
 	}
 	opts.Tokens = identity
-	return cos.New(opts)
+	c, err := cos.New(opts)
+	return c, o.named(serviceCOS, err)
 }
 
 // isCOS reports whether a name is a cos:// URI, which names an object in Object Storage.

@@ -71,7 +71,7 @@ func vaultKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
 	}
 	c, err := vault.New(o)
 	if err != nil {
-		return nil, err
+		return nil, namedSetting(envVaultAddr, err)
 	}
 	return c.RootKey(), nil
 }
@@ -116,9 +116,13 @@ func awsKey(ctx context.Context, u kmsuri.URI) (*wrap.RootKey, error) {
 	}
 	defer clear(who.SecretAccessKey)
 	defer clear(who.SessionToken)
-	c, err := awskms.New(awskms.Options{Key: u.Name, Credentials: who, Endpoint: cmp.Or(os.Getenv(envAWSEndpoint), os.Getenv(envAWSEndpoints))})
+	setting := envAWSEndpoint
+	if os.Getenv(setting) == "" {
+		setting = envAWSEndpoints
+	}
+	c, err := awskms.New(awskms.Options{Key: u.Name, Credentials: who, Endpoint: os.Getenv(setting)})
 	if err != nil {
-		return nil, err
+		return nil, namedSetting(setting, err)
 	}
 	return c.RootKey(), nil
 }

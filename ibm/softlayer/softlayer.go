@@ -148,6 +148,8 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 		e.Code, e.Message, e.Answered = t.failure.Code, t.failure.Error, true
 	case errors.As(err, &api) && api.Wrapped == nil && t.status >= 300:
 		e.Code, e.Message = api.Exception, api.Message
+	case t.status == http.StatusUnauthorized, t.status == http.StatusForbidden:
+		// A gateway in front of the API refused the call, without an error of the API.
 	case t.status != 0:
 		e.Message, e.Err = "the answer does not have the format of the API", rest.ErrAnswer
 	default:

@@ -49,10 +49,27 @@ func redacted(u *url.URL) string {
 // maxURL is the maximum length of an address in bytes. Servers reject longer ones.
 const maxURL = 16 << 10
 
+// tooLong returns the error for an address that exceeds maxURL.
+func tooLong(address string) error {
+	return fmt.Errorf("%w: length is %d bytes, want at most %d", ErrURL, len(address), maxURL)
+}
+
+// host returns the scheme and the host of an address that is too long for a message.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || len(u.Host) > maxHost {
+		return "https://..."
+	}
+	return u.Scheme + "://" + u.Host + "/..."
+}
+
+// maxHost is the maximum length of a host name with a port in bytes.
+const maxHost = 253 + len(":65535")
+
 // parse parses and checks the address of a file.
 func parse(address string, allowHTTP bool) (*url.URL, error) {
 	if len(address) > maxURL {
-		return nil, fmt.Errorf("%w: length is %d bytes, want at most 16384", ErrURL, len(address))
+		return nil, fmt.Errorf("%s: %w", host(address), tooLong(address))
 	}
 	u, err := url.Parse(address)
 	if err != nil { // err holds the address with its secrets
@@ -88,7 +105,7 @@ func check(u *url.URL, allowHTTP bool) error {
 // redirect returns the target of a redirect. It refuses a redirect from https to http.
 func redirect(from *url.URL, location string, allowHTTP bool) (*url.URL, error) {
 	if len(location) > maxURL {
-		return nil, fmt.Errorf("redirect: %w: length is %d bytes, want at most 16384", ErrURL, len(location))
+		return nil, fmt.Errorf("redirect: %w", tooLong(location))
 	}
 	to, err := from.Parse(location)
 	if err != nil || location == "" {

@@ -13,11 +13,25 @@ import (
 var ErrAddress = errors.New("address not allowed")
 
 // CheckURL validates the address of a service. It must be https, or http on a loopback address, with
-// a host and without user, query or fragment. CheckURL returns it without a trailing slash.
+// a host and without user, query or fragment. CheckURL returns it without a trailing slash. Its error
+// shows the scheme and the host at most.
 func CheckURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
-		return "", fmt.Errorf("%w: want https://host, without user, query and fragment", ErrAddress)
+	var what string
+	switch {
+	case err != nil: // err holds the address with its secrets
+		what = "invalid URL syntax"
+	case u.Host == "" || u.Opaque != "":
+		what = "it lacks https:// or a host"
+	case u.User != nil:
+		what = fmt.Sprintf("%s://%s has a user", u.Scheme, u.Host)
+	case u.RawQuery != "" || u.ForceQuery:
+		what = fmt.Sprintf("%s://%s has a query", u.Scheme, u.Host)
+	case u.Fragment != "":
+		what = fmt.Sprintf("%s://%s has a fragment", u.Scheme, u.Host)
+	}
+	if what != "" {
+		return "", fmt.Errorf("%w: %s: want https://host, without user, query and fragment", ErrAddress, what)
 	}
 	if err := mayCarry(u); err != nil {
 		return "", err

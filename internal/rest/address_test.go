@@ -171,6 +171,15 @@ func TestCheckURL(t *testing.T) {
 			t.Errorf("CheckURL(%s): got %s, %v", good, got, err)
 		}
 	}
+	for bad, want := range map[string]string{
+		"http://iam.cloud.ibm.com": "address not allowed: http://iam.cloud.ibm.com: want https", "https://u:secret@x": "https://x has a user",
+		"https://x?secret": "https://x has a query", "https://x#secret": "https://x has a fragment", "secret": "it lacks https:// or a host",
+		"https://secret\x00": "invalid URL syntax",
+	} {
+		if _, err := rest.CheckURL(bad); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
 	for _, bad := range []string{"", "iam.cloud.ibm.com", "http://iam.cloud.ibm.com", "http://127.0.0.1.evil.com", "https://u:p@x", "https://x?q", "https://x#f", "ftp://x", "https:x", "https://", "http://10.0.0.1", "://"} {
 		if got, err := rest.CheckURL(bad); !errors.Is(err, rest.ErrAddress) {
 			t.Errorf("CheckURL(%s): got %s, %v; want ErrAddress", bad, got, err)
