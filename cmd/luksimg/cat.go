@@ -66,7 +66,10 @@ func (o *catFlags) run(c *cobra.Command, name string) error {
 		return err
 	}
 	defer s.close()
-	start := min(o.offset.N, s.img.Size())
+	start := o.offset.N
+	if start > s.img.Size() {
+		return s.wrap(fmt.Errorf("--offset %d is past the end of the disk, which has %d bytes", start, s.img.Size()))
+	}
 	n := s.img.Size() - start
 	if o.length.N >= 0 {
 		n = min(n, o.length.N)

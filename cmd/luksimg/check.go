@@ -11,6 +11,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/flags"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/stdio"
 	"github.com/luksimg/luksimg/luks"
 	"github.com/luksimg/luksimg/luks/policy"
 )
@@ -80,6 +81,9 @@ func (o *checkFlags) run(c *cobra.Command, args []string) error {
 		return rest.WithHint(errors.New("check needs a policy"), "give --policy cloud, --policy fips, or --policy FILE")
 	}
 	if o.print {
+		if err := stdio.CheckOpen("the policy"); err != nil {
+			return err
+		}
 		_, err := o.Out.Write(p.text)
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,17 @@ func TestStandardOutputFails(t *testing.T) {
 			t.Fatal(out)
 		}
 	}
+	token := filepath.Join(dir, "token.json")
+	if err := os.WriteFile(token, []byte(`{"type":"x","keyslots":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	luks2 := filepath.Join(dir, "luks2")
+	if code, out := runIn(t.Context(), append(slices.Concat([]string{"encrypt", "--key-file", key}, quickLUKS), "--format", "luks2", disk, luks2)...); code != exit.Done {
+		t.Fatal(out)
+	}
+	if code, out := runIn(t.Context(), "token", "add", "--token-id", "0", "--json-file", token, luks2); code != exit.Done {
+		t.Fatal(out)
+	}
 	sh := func(redirect string, args []string) (int, string) {
 		c := exec.Command("sh", append([]string{"-c", `exec "$0" "$@" ` + redirect, luksimg}, args...)...)
 		c.Dir = dir
@@ -33,6 +45,8 @@ func TestStandardOutputFails(t *testing.T) {
 	}
 	data := [][]string{
 		{"keygen", "-"},
+		{"token", "export", "--token-id", "0", luks2},
+		{"check", "--policy", "cloud", "--print"},
 		{"unwrap", "-q", "--kms", root, "--envelope", envelope, "-"},
 		{"header", "backup", image, "-"},
 		{"convert", "-q", disk, "-"},

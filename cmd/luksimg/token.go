@@ -128,6 +128,9 @@ func newTokenExport(g *global) *cobra.Command {
 		}
 		text := append(slices.Clone(all[i].JSON), '\n')
 		if file == "-" {
+			if err := stdio.CheckOpen("the token"); err != nil {
+				return err
+			}
 			_, err := g.Out.Write(text)
 			return err
 		}

@@ -55,11 +55,26 @@ func readHeader(ctx context.Context, g *global, data *input, header string, o lu
 		}
 	}
 	if e.h, err = luks.Open(e.header.r, e.header.size, g.kdf.apply(o)); err != nil {
+		if header == "" && errors.Is(err, luks.ErrNotLUKS) {
+			err = hintEncryptedQCOW2(ctx, data, err)
+		}
 		e.close()
 		return nil, e.header.wrap(err)
 	}
 	g.WarnAll(e.header.name+": ", e.h.Info().Warnings)
 	return e, nil
+}
+
+// hintEncryptedQCOW2 adds a hint to the error for a file without LUKS at its start, if it is a qcow2 image that is
+// encrypted itself.
+func hintEncryptedQCOW2(ctx context.Context, in *input, err error) error {
+	if f, e := luksimg.Detect(in.r, in.size); e != nil || f != luksimg.QCOW2 {
+		return err
+	}
+	if _, e := luksimg.OpenImage(ctx, in.r, in.size, luksimg.ImageOptions{Format: luksimg.QCOW2}); !errors.Is(e, luksimg.ErrEncrypted) {
+		return err
+	}
+	return rest.WithHint(err, "it is an encrypted qcow2 image: luksimg inspect FILE describes it, luksimg decrypt opens it, and qemu-img amend changes its keys")
 }
 
 // unlockFlags are the flags that open an encrypted image.

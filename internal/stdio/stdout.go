@@ -17,6 +17,11 @@ func CheckStdout(what string) error {
 	if term.IsTerminal(os.Stdout) {
 		return rest.WithHint(fmt.Errorf("%s will not be written to a terminal", what), "redirect standard output, or name a file")
 	}
+	return CheckOpen(what)
+}
+
+// CheckOpen refuses to write data to a standard output that is closed. Data in text may go to a terminal.
+func CheckOpen(what string) error {
 	if stdoutClosed() {
 		return rest.WithHint(fmt.Errorf("standard output is closed: %s would be lost", what),
 			"redirect standard output, or name a file; >/dev/null drops what is written")

@@ -237,7 +237,7 @@ func (x *backReader) stream(end int64) (int64, error) {
 	return begin, nil
 }
 
-// index reads the index of size bytes at byte at. It returns the blocks, with starts relative to the
+// blocks reads the index of size bytes at byte at. It returns the blocks, with starts relative to the
 // first one, and their total size in the file.
 func (x *backReader) blocks(at, size int64) (blocks []Block, packed int64, err error) {
 	part := io.NewSectionReader(x.r, at, size)

@@ -42,6 +42,9 @@ var hints = []advice{
 	{policy.ErrViolated, "do not open it with a key unless you know who made it; docs/policy.md tells what a policy is", ""},
 	{policy.ErrPolicy, "docs/policy.md has all members; luksimg check --policy cloud --print prints one to start from", ""},
 	{luks.ErrNotApproved, "docs/fips.md tells what is approved; GODEBUG=fips140=off leaves FIPS 140-3 mode", ""},
+	// The key can be that of a key slot that was left out, so these come before ErrPassphrase.
+	{luks.ErrLimit, "if you trust the image, --kdf-memory-limit and --kdf-work-limit allow more", ""},
+	{luks.ErrMemory, "free memory, raise the limit, or open it on a machine with more; luksimg encrypt and luksimg key convert take --pbkdf-memory", ""},
 	{luks.ErrPassphrase, "with --key-file every byte counts, a final newline too; --passphrase-file leaves one final newline off", ""},
 	{vhd.ErrKey, "the key of an encrypted VHD is its 32 or 64 bytes, not their base64 text", ""},
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, stop what writes to it first", ""},
@@ -77,8 +80,6 @@ var hints = []advice{
 	{luks.ErrAmbiguous, "luksimg header repair --overwrite-signature FILE makes it a LUKS image again; what is there now is lost",
 		"fetch it, and luksimg header repair --overwrite-signature FILE makes it a LUKS image again; what is there now is lost"},
 	{luks.ErrChanged, "make sure that no other program changes the image, and try again", ""},
-	{luks.ErrLimit, "if you trust the image, --kdf-memory-limit and --kdf-work-limit allow more", ""},
-	{luks.ErrMemory, "free memory, raise the limit, or open it on a machine with more; luksimg encrypt and luksimg key convert take --pbkdf-memory", ""},
 	{image.ErrUnsupported, "convert it to a disk that stands alone with the tool that made it", ""},
 	{image.ErrFormat, "the file is damaged or was cut off: get it again, and compare its checksum", damagedThere},
 	{luksimg.ErrKey, "luksimg encrypt --generate-key FILE makes a key that fits; --passphrase-file leaves a final newline off", ""},

@@ -5,9 +5,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 	"testing"
 
+	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/internal/output"
+	"github.com/luksimg/luksimg/luks"
 )
 
 // TestFit checks that a hint names no flag that the verb lacks, except those of a command that it names.
@@ -28,6 +31,19 @@ func TestFit(t *testing.T) {
 		if got := fit(hint, nil); got != hint {
 			t.Errorf("%q: %q where no verb is known", hint, got)
 		}
+	}
+}
+
+// TestLeftOut checks that the hint is about the memory if the key can be that of a key slot that was left out.
+func TestLeftOut(t *testing.T) {
+	for _, tried := range []error{luks.ErrPassphrase, luks.ErrNotTried} {
+		left := fmt.Errorf("%w; key slot 1 was left out: %w", tried, luks.ErrMemory)
+		if got := hint(new(keys.Flags).Explain(left, []byte("key"))); !strings.HasPrefix(got, "free memory") {
+			t.Errorf("%v: %q", left, got)
+		}
+	}
+	if got := hint(luks.ErrPassphrase); !strings.Contains(got, "newline") {
+		t.Error(got)
 	}
 }
 

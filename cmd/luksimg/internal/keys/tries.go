@@ -37,9 +37,10 @@ type emptyError struct{ err error }
 func (e *emptyError) Error() string { return "the key is empty" }
 func (e *emptyError) Unwrap() error { return e.err }
 
-// Explain adds a hint on how the key was given to the error for a wrong key. It does not change other errors.
+// Explain adds a hint on how the key was given to the error for a wrong key. It does not change other errors, nor the
+// error of an image with key slots that were left out for memory or a limit: the key may be that of such a slot.
 func (k *Flags) Explain(err error, key []byte) error {
-	if !errors.Is(err, luks.ErrPassphrase) {
+	if !errors.Is(err, luks.ErrPassphrase) || errors.Is(err, luks.ErrMemory) || errors.Is(err, luks.ErrLimit) {
 		return err
 	}
 	file, text, encoding := "--"+k.prefix+"key-file", "--"+k.prefix+"passphrase-file", "--"+k.prefix+"passphrase-encoding"
