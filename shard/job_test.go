@@ -118,7 +118,7 @@ func TestParseTwice(t *testing.T) {
 		`"stamp":`:       `"stamp": {},`,
 	} {
 		twice := bytes.Replace(text, []byte(before), []byte(more+before), 1)
-		if _, err := shard.Parse(bytes.NewReader(twice)); bytes.Equal(text, twice) || !errors.Is(err, shard.ErrJob) || !strings.Contains(err.Error(), "stands twice") {
+		if _, err := shard.Parse(bytes.NewReader(twice)); bytes.Equal(text, twice) || !errors.Is(err, shard.ErrJob) || !strings.Contains(err.Error(), "occurs twice") {
 			t.Errorf("%s: %v", more, err)
 		}
 	}

@@ -68,7 +68,7 @@ func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) 
 // key, for example after rotation, the error is [ErrNoKey].
 func (c *Client) Recover(ctx context.Context, address, thumbprint string, point []byte) ([]byte, error) {
 	return c.send(rest.Idempotent(ctx), http.MethodPost, address, "rec/"+url.PathEscape(thumbprint), point, "recover a key",
-		"the exchange key of the binding was removed from the server: put its file back into the folder of the keys, or open the image by another key and bind it anew")
+		"the exchange key of the binding was removed from the server: put its file back into the folder of the keys, or open the image with another key and bind it again")
 }
 
 func (c *Client) send(ctx context.Context, method, address, path string, body []byte, op, advice string) ([]byte, error) {

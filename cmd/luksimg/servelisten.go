@@ -159,7 +159,7 @@ func (o *listenFlags) listen() (*listener, error) {
 		} else if errors.Is(err, fs.ErrNotExist) {
 			err = rest.WithHint(err, "make the folder first, or name another one")
 		} else if len(l.socket) > maxSocketName {
-			err = rest.WithHint(err, "the name of a Unix socket can not be that long: choose a shorter one")
+			err = rest.WithHint(err, "the name of a Unix socket cannot be that long: choose a shorter one")
 		}
 		return nil, err
 	}

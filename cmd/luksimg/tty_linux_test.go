@@ -360,7 +360,7 @@ func TestReadOnly(t *testing.T) {
 	out, err := c.CombinedOutput()
 	os.Chmod(dir, 0o755)
 	if errors.Is(err, os.ErrPermission) && len(out) == 0 {
-		skip(t, "another user can not run the test", err)
+		skip(t, "another user cannot run the test", err)
 	}
 	if c.ProcessState.ExitCode() != exit.Failure || !strings.Contains(string(out), "permission denied\nluksimg: hint: check the permissions") {
 		t.Errorf("%v: %s", err, out)

@@ -47,7 +47,7 @@ func (r Rules) check(d *json.Decoder, depth int) error {
 				return fmt.Errorf("member %.40q is not in lower case", name)
 			}
 			if seen[lower] {
-				return fmt.Errorf("member %.40q stands twice", name)
+				return fmt.Errorf("member %.40q occurs twice", name)
 			}
 			seen[lower] = true
 		}

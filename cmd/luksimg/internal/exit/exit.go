@@ -28,7 +28,7 @@ const (
 	Failure   = 1
 	Mismatch  = 3 // of two images, or of a header and a policy
 	Refused   = 4 // by a service: credentials, permission, or the state of what was asked for
-	Resumable = 5 // interrupted, and the same command goes on where it stopped
+	Resumable = 5 // interrupted: run the same command again to resume
 	WrongKey  = 12
 	Cancelled = 130
 )
