@@ -182,7 +182,7 @@ func (in *input) image(ctx context.Context, o luksimg.ImageOptions) (*luksimg.Im
 			if isRemote(in.name) {
 				hint = "compare it with the checksum that was published, by --sha256-file or --source-sha256"
 			}
-			return nil, rest.WithHint(fmt.Errorf("%s: %s", in.name, text), hint+"; if it is a raw disk all the same, say --source-format raw")
+			return nil, rest.WithHint(fmt.Errorf("%s: %s", in.name, text), hint+"; if it is a raw disk after all, use --source-format raw")
 		}
 	}
 	return img, nil

@@ -135,7 +135,7 @@ func newHeaderErase(g *global) *cobra.Command {
 		Args:    flags.Args("FILE"),
 		PreRunE: func(*cobra.Command, []string) error {
 			if !force {
-				return rest.WithHint(errors.New("erasing removes all keys, so the data are lost"), "say --force if that is meant")
+				return rest.WithHint(errors.New("erasing removes all keys, so the data are lost"), "use --force if that is intended")
 			}
 			return nil
 		},

@@ -172,7 +172,7 @@ func (m *materialFlags) read(c *cobra.Command, t *talk.Talk) ([]byte, error) {
 	clear(b)
 	err = fmt.Errorf("%w: the root key has %d bytes, want 16, 24 or 32", wrap.ErrKey, len(b))
 	if isText && !m.text {
-		return nil, rest.WithHint(err, "it is base64 text: say --base64")
+		return nil, rest.WithHint(err, "it is base64 text: use --base64")
 	}
 	return nil, rest.WithHint(err, "luksimg keygen --raw FILE makes 32 bytes")
 }

@@ -186,7 +186,7 @@ unless another key opens them. The service can restore the root key for 30 days.
 			case o.crn == "":
 				return missingCRN("root-key-crn")
 			case !force:
-				return rest.WithHint(errors.New("deleting a root key makes all images whose keys it wrapped unreadable"), "say --force if that is meant")
+				return rest.WithHint(errors.New("deleting a root key makes all images whose keys it wrapped unreadable"), "use --force if that is intended")
 			}
 			return o.change(c.Context(), "deleted", audit.ActionRootKeyDelete, func(k *keyprotect.Client) error { return k.Delete(c.Context(), opts) })
 		},

@@ -118,7 +118,7 @@ func (o *encryptFlags) inOrder(ctx context.Context, s *diskSource, r io.Reader, 
 		return err
 	})
 	if err == nil && len(s.stream.Head()) == 0 && !o.allowEmpty {
-		err = rest.WithHint(fmt.Errorf("%s is empty: the program that writes to it has probably failed", s.name), "if an empty disk is what you want, say --allow-empty")
+		err = rest.WithHint(fmt.Errorf("%s is empty: the program that writes to it has probably failed", s.name), "if you want an empty disk, use --allow-empty")
 	}
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the reader may still be running

@@ -204,7 +204,7 @@ func tokensIn(ctx context.Context, in *input, o luksimg.ImageOptions) func() []l
 func (o *unlockFlags) open(c *cobra.Command, g *global, e *encrypted) (*luks.Volume, error) {
 	if e.header == e.input && e.h.DataOffset() == 0 {
 		return nil, rest.WithHint(fmt.Errorf("%s is a detached header without data", e.name),
-			"name the file with the data, and this one with --header")
+			"give the data file as the image, and this file with --header")
 	}
 	key, err := o.volumeKey(c, g, e.name, e.h)
 	if err != nil {

@@ -76,7 +76,7 @@ func Open(ctx context.Context, src image.Source) (*FS, error) {
 		f.root, err = e.Root()
 		return f, err
 	}
-	return nil, advice.With(fmt.Errorf("%w: no ext2, ext3, ext4 or XFS filesystem", image.ErrUnsupported), "luksimg inspect FILE tells what is on the disk, and in which partitions")
+	return nil, advice.With(fmt.Errorf("%w: no ext2, ext3, ext4 or XFS filesystem", image.ErrUnsupported), "luksimg inspect FILE shows the contents of the disk, and in which partitions")
 }
 
 // mounted adds the advice to mount a filesystem with unsupported features.

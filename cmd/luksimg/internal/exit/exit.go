@@ -1,4 +1,4 @@
-// Package exit is how a run of the command ends: the exit code of an error, and what is said of it.
+// Package exit ends a run of the command: it gives each error its exit code, and prints the error and its hint.
 package exit
 
 import (
@@ -27,7 +27,7 @@ const (
 	Done      = 0
 	Failure   = 1
 	Mismatch  = 3 // of two images, or of a header and a policy
-	Refused   = 4 // by a service: credentials, permission, or the state of what was asked for
+	Refused   = 4 // by a service: credentials, permission, or the state of a resource
 	Resumable = 5 // interrupted: run the same command again to resume
 	WrongKey  = 12
 	Cancelled = 130
@@ -43,7 +43,7 @@ func Code(err error) int {
 	case errors.Is(err, luks.ErrPassphrase), errors.Is(err, luks.ErrVolumeKey), errors.Is(err, vhd.ErrKey):
 		return WrongKey
 	case errors.Is(err, shard.ErrGone):
-		return Failure // also if a service says so
+		return Failure // even if a service reported it
 	case rest.Refused(err):
 		return Refused
 	case errors.Is(err, luksimg.ErrMismatch), errors.Is(err, policy.ErrViolated), errors.Is(err, shard.ErrReplaced), errors.Is(err, shard.ErrRecord):
@@ -52,13 +52,13 @@ func Code(err error) int {
 	return Failure
 }
 
-// goesOn tells whether the job goes on when the same command is given again.
+// goesOn reports whether the same command resumes the job.
 func goesOn(err error) bool {
 	return errors.As(err, new(*cos.InterruptedError)) || errors.As(err, new(*deploy.InterruptedError)) ||
 		errors.As(err, new(*shard.IncompleteError)) || errors.As(err, new(*shard.InterruptedError))
 }
 
-// message is what is wrong, for a person.
+// message returns the text of an error for a person.
 func message(err error) string {
 	if goesOn(err) && errors.Is(err, context.Canceled) {
 		return "interrupted"
@@ -69,7 +69,7 @@ func message(err error) string {
 	return err.Error()
 }
 
-// messages are what is wrong, for a person: one for each of several errors that were joined.
+// messages returns the texts of an error for a person, one for each joined error.
 func messages(err error) []string {
 	if text := message(err); text != err.Error() {
 		return []string{text}
@@ -77,8 +77,8 @@ func messages(err error) []string {
 	return Lines(err)
 }
 
-// Lines are the text of an error: one for each of several errors that were joined, with what stands
-// in front of them all.
+// Lines returns the text of an error in lines, one for each joined error. Each line starts with the
+// text in front of the joined errors.
 func Lines(err error) []string {
 	text := err.Error()
 	for e := err; e != nil; {
@@ -97,7 +97,7 @@ func Lines(err error) []string {
 		joined := strings.Join(each, "\n")
 		front, last := strings.CutSuffix(text, joined)
 		switch {
-		case joined != e.Error(): // of fmt.Errorf, which has the text of a part at its end
+		case joined != e.Error(): // made by fmt.Errorf, with the text of a part at the end
 			e = all.Unwrap()[len(each)-1]
 			continue
 		case !last:
@@ -111,8 +111,7 @@ func Lines(err error) []string {
 	return []string{text}
 }
 
-// HintKept gives the hint if err is about what is there under the name that was asked for, and
-// is never replaced.
+// HintKept adds the hint to err if err says that a file of that name exists and luksimg never replaces it.
 func HintKept(err error, hint string) error {
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, output.ErrNotRegular) && !errors.Is(err, output.ErrFolder) {
 		return rest.WithHint(err, hint)
@@ -120,8 +119,8 @@ func HintKept(err error, hint string) error {
 	return err
 }
 
-// Print prints an error, as JSON on a line of its own if asked for, and returns its exit code.
-// The hint leaves out flags that the verb lacks, as has reports; nil stands for a verb that has all.
+// Print prints an error and returns its exit code. With asJSON, it prints one line of JSON.
+// has reports whether the verb has a flag: the hint leaves out the others. A nil has means all flags.
 func Print(err error, stderr io.Writer, asJSON bool, has func(flag string) bool) int {
 	h := fit(hint(err), has)
 	if asJSON {
@@ -138,7 +137,7 @@ func Print(err error, stderr io.Writer, asJSON bool, has func(flag string) bool)
 	return Code(err)
 }
 
-// A result is what a verb that fails prints with --json.
+// A result is the JSON of a failed verb.
 type result struct {
 	Type     string `json:"type"` // "error"
 	Message  string `json:"message"`

@@ -18,18 +18,18 @@ func TestFit(t *testing.T) {
 	has := func(flag string) bool { return flag == "header" }
 	for hint, want := range map[string]string{
 		"look at it; --partition opens LUKS in it; --header names a header": "look at it; --header names a header",
-		"say --source-format raw":                                     "",
+		"use --source-format raw":                                     "",
 		"luksimg key add --key-file FILE adds it":                     "luksimg key add --key-file FILE adds it",
 		"give another name with --object":                             "give another name with --object", // of the verb, not of the table
 		"--partition or --header":                                     "--partition or --header",
-		"get it again; if it is a raw disk, say --source-format raw":  "get it again",
-		"choose another name, or say --force to replace it; or wait ": "or wait ",
+		"get it again; if it is a raw disk, use --source-format raw":  "get it again",
+		"choose another name, or use --force to replace it; or wait ": "or wait ",
 	} {
 		if got := fit(hint, has); got != want {
 			t.Errorf("%q: %q, want %q", hint, got, want)
 		}
 		if got := fit(hint, nil); got != hint {
-			t.Errorf("%q: %q where no verb is known", hint, got)
+			t.Errorf("%q: %q without a verb", hint, got)
 		}
 	}
 }
@@ -50,9 +50,9 @@ func TestLeftOut(t *testing.T) {
 // TestDenied checks the hints for denied access to a file, a folder and a port.
 func TestDenied(t *testing.T) {
 	for want, err := range map[string]error{
-		"check the permissions of the file and its folder":                                          &fs.PathError{Op: "open", Path: "file", Err: fs.ErrPermission},
-		"write to a folder where you may make files":                                                &fs.PathError{Op: "open", Path: t.TempDir(), Err: fs.ErrPermission},
-		"ports below 1024 are for the administrator: choose another one, or 0 for any that is free": &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", fs.ErrPermission)},
+		"check the permissions of the file and its folder":                               &fs.PathError{Op: "open", Path: "file", Err: fs.ErrPermission},
+		"write to a folder where you can create files":                                   &fs.PathError{Op: "open", Path: t.TempDir(), Err: fs.ErrPermission},
+		"only root can use ports below 1024: choose another port, or 0 for any free one": &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", fs.ErrPermission)},
 		"name a file in it": fmt.Errorf("x: %w", output.ErrFolder),
 		"an output is a file, - for standard output, or an object: cos://REGION/BUCKET/OBJECT": &fs.PathError{Op: "open", Path: "s3:/b", Err: output.ErrNoFolder},
 		"make the folder first, or name another one":                                           &fs.PathError{Op: "open", Path: "b", Err: output.ErrNoFolder},
