@@ -253,17 +253,17 @@ if [ "${1:-}" != --once ]; then
 	git checkout --quiet --detach "$commit"
 	mkdir .cache
 	ln -s "$cache/bin" .cache/bin
-	sed -i 's/^## \[Unreleased\]$/&\n\n## [98.7.6] - 2098-07-06\n\n- A test./' CHANGELOG.md
-	git -c user.name=test -c user.email=test@example.com commit --quiet -a -m 'release v98.7.6'
-	git tag v98.7.6
-	git tag cmd/luksimg-pkcs11/v98.7.6
+	sed -i 's/^## \[Unreleased\]$/&\n\n## [0.98.7] - 2098-07-06\n\n- A test./' CHANGELOG.md
+	git -c user.name=test -c user.email=test@example.com commit --quiet -a -m 'release v0.98.7'
+	git tag v0.98.7
+	git tag cmd/luksimg-pkcs11/v0.98.7
 	commit=$(git rev-parse HEAD)
 	scripts/release/build.sh
-	[ "$(scripts/release/notes.sh v98.7.6)" = $'\n- A test.' ] || fail "the notes: $(scripts/release/notes.sh v98.7.6)"
+	[ "$(scripts/release/notes.sh v0.98.7)" = $'\n- A test.' ] || fail "the notes: $(scripts/release/notes.sh v0.98.7)"
 	if scripts/release/notes.sh v98.7.5 2>/dev/null; then fail "notes.sh prints notes for a version that is not in the changelog"; fi
-	tar -xzf dist/luksimg_98.7.6_linux_amd64.tar.gz -C "$work"
-	said=$("$work/luksimg_98.7.6_linux_amd64/luksimg" version)
-	[[ $said == *"luksimg v98.7.6,"*"commit $commit"* ]] || fail "luksimg of a tag prints: $said"
+	tar -xzf dist/luksimg_0.98.7_linux_amd64.tar.gz -C "$work"
+	said=$("$work/luksimg_0.98.7_linux_amd64/luksimg" version)
+	[[ $said == *"luksimg v0.98.7,"*"commit $commit"* ]] || fail "luksimg of a tag prints: $said"
 	ok "a release of a tag: its version, its notes"
 
 	# go install finds the tag in this clone and other modules where the builds above found them. It
@@ -272,10 +272,10 @@ if [ "${1:-}" != --once ]; then
 		GONOPROXY=github.com/luksimg GONOSUMDB=github.com/luksimg GIT_CONFIG_COUNT=1 "GIT_CONFIG_KEY_0=url.file://$tagged.insteadOf"
 		GIT_CONFIG_VALUE_0=https://github.com/luksimg/luksimg go install)
 	cd "$work"
-	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg@v98.7.6 2>"$work/said" || fail "go install: $(cat "$work/said")"
-	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg-pkcs11@v98.7.6 2>"$work/said" || fail "go install: $(cat "$work/said")"
+	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg@v0.98.7 2>"$work/said" || fail "go install: $(cat "$work/said")"
+	"${install[@]}" github.com/luksimg/luksimg/cmd/luksimg-pkcs11@v0.98.7 2>"$work/said" || fail "go install: $(cat "$work/said")"
 	said=$("$work/bin/luksimg" version)
-	[[ $said == *"luksimg v98.7.6,"* ]] || fail "luksimg of go install prints: $said"
-	go version -m "$work/bin/luksimg-pkcs11" | grep -q 'mod.*luksimg-pkcs11.*v98.7.6' || fail "luksimg-pkcs11 of go install: $(go version -m "$work/bin/luksimg-pkcs11")"
+	[[ $said == *"luksimg v0.98.7,"* ]] || fail "luksimg of go install prints: $said"
+	go version -m "$work/bin/luksimg-pkcs11" | grep -q 'mod.*luksimg-pkcs11.*v0.98.7' || fail "luksimg-pkcs11 of go install: $(go version -m "$work/bin/luksimg-pkcs11")"
 	ok "go install of a tag: its version"
 fi

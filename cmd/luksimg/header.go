@@ -106,8 +106,8 @@ If the backup has another data offset than the image, restore refuses, even with
 			defer in.close()
 			// A backup is whole blocks of 4096 bytes, so a detached header can be shorter by less than one.
 			if !force && backup.size-in.size >= 4096 {
-				return rest.WithHint(fmt.Errorf("%s has %d bytes, and %s only %d: it is no backup of that header", src, backup.size, name, in.size),
-					"FILE comes before BACKUP: luksimg header restore "+src+" "+name+"; or say --force")
+				return rest.WithHint(fmt.Errorf("%s has %d bytes, but %s has only %d: it is not a backup of that header", src, backup.size, name, in.size),
+					"give FILE first, then BACKUP; if the order is right, use --force")
 			}
 			h, err := luks.Restore(f, in.size, backup.r, backup.size, force)
 			if errors.Is(err, luks.ErrNotLUKS) && !errors.Is(err, luks.ErrBackup) {
