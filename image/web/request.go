@@ -67,35 +67,40 @@ func (f *File) get(ctx context.Context, off, end int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.checkRange(resp, off, end); err != nil {
+	to, err := f.checkRange(resp, off, end)
+	if err != nil {
 		resp.Body.Close()
 		return nil, err
+	}
+	if to < end {
+		return fetch.Part(resp.Body, to-off), nil
 	}
 	return resp.Body, nil
 }
 
-// checkRange checks the response to get.
-func (f *File) checkRange(resp *http.Response, off, end int64) error {
+// checkRange checks the response to get. It returns the end of the bytes that the response has, at
+// most end. A response can have fewer bytes than requested.
+func (f *File) checkRange(resp *http.Response, off, end int64) (int64, error) {
 	switch {
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable, !f.version.same(versionOf(resp)):
-		return f.changed()
+		return 0, f.changed()
 	case resp.StatusCode == http.StatusOK && resp.ContentLength >= 0 && resp.ContentLength != f.size:
-		return f.changed()
+		return 0, f.changed()
 	case resp.StatusCode == http.StatusOK && off == 0 && resp.ContentLength == f.size:
-		return nil // the range is the whole file
+		return end, nil // the range is the whole file
 	case resp.StatusCode == http.StatusOK: // one of several servers behind a name can ignore ranges
-		return f.failed(ErrNoRanges)
+		return 0, f.failed(ErrNoRanges)
 	}
 	r, err := f.rangeOf(resp)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case r.size >= 0 && r.size != f.size:
-		return f.changed()
+		return 0, f.changed()
 	case r.first != off || r.last >= end:
-		return f.answer("requested bytes %d to %d, Content-Range is %q", off, end-1, resp.Header.Get("Content-Range"))
+		return 0, f.answer("requested bytes %d to %d, Content-Range is %q", off, end-1, resp.Header.Get("Content-Range"))
 	}
-	return nil
+	return r.last + 1, nil
 }
 
 // skip requests the whole file and discards the bytes before off.

@@ -18,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/imagetest"
 	"github.com/luksimg/luksimg/internal/rest"
+	"github.com/luksimg/luksimg/internal/rest/resttest"
 )
 
 const mib = 1 << 20
@@ -133,6 +134,65 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: Stream: %d bytes, %v", name, len(b), err)
 		}
 		f.Close()
+	}
+}
+
+// TestParts reads from a server that answers each request with at most 64 KiB: without pauses, if
+// each answer is whole and of the same version.
+func TestParts(t *testing.T) {
+	const size, most = 5*mib + 77, 64 << 10
+	s := newServer(t, imagetest.Noise(size, 9))
+	answer := func(first, all int64, b []byte, etag string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Etag", etag)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, first+most-1, all))
+			w.WriteHeader(206)
+			http.NewResponseController(w).Flush() // so that there is no Content-Length
+			w.Write(b)
+		}
+	}
+	k := resttest.NewClock(time.Unix(0, 0))
+	f := s.must(t, web.Options{Attempts: 1, Clock: k})
+	parts := func(w http.ResponseWriter, r *http.Request) {
+		first, last := part(r)
+		r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, min(last, first+most-1)))
+	}
+	s.breaks(parts)
+	got := make([]byte, size)
+	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, s.b) {
+		t.Errorf("ReadAt: %v", err)
+	}
+	before := s.requests.Load()
+	if b, err := io.ReadAll(f.Stream(t.Context())); err != nil || !bytes.Equal(b, s.b) {
+		t.Errorf("Stream: %d bytes, %v", len(b), err)
+	}
+	if n := s.requests.Load() - before; n != (size+most-1)/most || len(k.Waits()) != 0 {
+		t.Errorf("Stream: %d requests, pauses %v", n, k.Waits())
+	}
+	for name, c := range map[string]struct {
+		second http.HandlerFunc // the answer from byte 65536
+		want   error
+		pauses int
+	}{
+		"no bytes":        {answer(most, size, nil, `"one"`), io.ErrUnexpectedEOF, 2},
+		"another start":   {answer(most-1, size, s.b[most-1:][:most], `"one"`), web.ErrAnswer, 0},
+		"another size":    {answer(most, size+1, s.b[most:][:most], `"one"`), image.ErrChanged, 0},
+		"another version": {answer(most, size, s.b[most:][:most], `"two"`), image.ErrChanged, 0},
+	} {
+		k := resttest.NewClock(time.Unix(0, 0))
+		s.breaks(nil)
+		f := s.must(t, web.Options{Attempts: 3, Clock: k})
+		s.breaks(func(w http.ResponseWriter, r *http.Request) {
+			if first, _ := part(r); first == most {
+				c.second(w, r)
+				return
+			}
+			parts(w, r)
+		})
+		b, err := io.ReadAll(f.Stream(t.Context()))
+		if !errors.Is(err, c.want) || !bytes.Equal(b, s.b[:most]) || len(k.Waits()) != c.pauses {
+			t.Errorf("%s: %d bytes, %v, pauses %v", name, len(b), err, k.Waits())
+		}
 	}
 }
 

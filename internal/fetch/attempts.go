@@ -6,7 +6,6 @@ package fetch
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -25,6 +24,11 @@ type Attempts struct {
 
 // Do calls attempt until it succeeds or fails permanently.
 func (a Attempts) Do(ctx context.Context, attempt func() error) error {
+	return a.do(ctx, attempt, func() bool { return false })
+}
+
+// do is Do. After a failure, moved reports whether the attempts are counted from the start again.
+func (a Attempts) do(ctx context.Context, attempt func() error, moved func() bool) error {
 	for n := 1; ; n++ {
 		err := attempt()
 		if err == nil {
@@ -37,10 +41,13 @@ func (a Attempts) Do(ctx context.Context, attempt func() error) error {
 		if again && a.Passing != nil {
 			again, after = a.Passing(err)
 		}
+		if moved() {
+			n = 0
+		}
 		if !again || n >= a.max() {
 			return bare(err)
 		}
-		if err := a.Wait(ctx, n, after); err != nil {
+		if err := a.Wait(ctx, max(n, 1), after); err != nil {
 			return err
 		}
 	}
@@ -80,75 +87,4 @@ func bare(err error) error {
 // server: for example, a connection was refused or broke.
 func Passing(err error) bool {
 	return !errors.As(err, new(*final)) && !errors.Is(err, context.Canceled) && !rest.Permanent(err)
-}
-
-// A Getter requests the bytes from off to end of a file, and returns a body that begins at off. If the
-// body ends early, the caller sends another request.
-type Getter func(ctx context.Context, off, end int64) (io.ReadCloser, error)
-
-const (
-	// takeSize is the size of one read in bytes.
-	takeSize = 128 << 10
-
-	// forgiven is the number of bytes after which a failure counts as the first one again.
-	forgiven = 1 << 20
-)
-
-// Range reads n bytes at off, and passes them to take in order in a reused buffer. After a failure
-// it continues at the same offset. It returns the number of bytes passed to take.
-func (a Attempts) Range(ctx context.Context, get Getter, off, n int64, take func(b []byte, at int64) error) (int64, error) {
-	r := ranged{get: get, take: take, off: off, at: off, end: off + n, buf: make([]byte, min(takeSize, n))}
-	for {
-		before := r.at
-		err := a.Do(ctx, func() error { return r.attempt(ctx, before) })
-		if err != errAgain {
-			return r.at - off, err
-		}
-		if err := a.Wait(ctx, 1, 0); err != nil {
-			return r.at - off, err
-		}
-	}
-}
-
-// A ranged is the state of one call of Range.
-type ranged struct {
-	get          Getter
-	take         func(b []byte, at int64) error
-	off, at, end int64
-	buf          []byte
-}
-
-// errAgain means that a connection broke after much progress, so that the attempts are counted again.
-var errAgain = errors.New("connection broke")
-
-// attempt reads until the end of the range or of the body.
-func (r *ranged) attempt(ctx context.Context, before int64) error {
-	if r.at == r.end {
-		return nil
-	}
-	body, err := r.get(ctx, r.at, r.end)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	for r.at < r.end {
-		k, err := io.ReadFull(body, r.buf[:min(int64(len(r.buf)), r.end-r.at)])
-		if k > 0 {
-			if e := r.take(r.buf[:k], r.at); e != nil {
-				return Final(e)
-			}
-			r.at += int64(k)
-		}
-		if r.at == r.end || err == nil {
-			continue
-		}
-		if r.at-before >= forgiven {
-			return Final(errAgain)
-		}
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return &BrokenError{r.at - r.off, r.end - r.off, err}
-	}
-	return nil
 }

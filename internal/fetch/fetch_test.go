@@ -121,6 +121,66 @@ func TestRange(t *testing.T) {
 	}
 }
 
+// TestParts reads from a server that answers with parts of the range.
+func TestParts(t *testing.T) {
+	const n = 3 << 20
+	b := imagetest.Noise(n, 2)
+	body := func(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
+	for name, c := range map[string]struct {
+		max  int
+		get  func(call int, off, end int64) (io.ReadCloser, error)
+		want error
+		got  int64 // bytes
+		gets int
+		wait int // number of pauses
+	}{
+		"of 64 KiB": {1, func(_ int, off, end int64) (io.ReadCloser, error) {
+			return Part(body(b[off:end]), min(64<<10, end-off)), nil
+		}, nil, n, n / (64 << 10), 0},
+		"of 1000 bytes": {1, func(_ int, off, end int64) (io.ReadCloser, error) {
+			return Part(body(b[off:end]), min(1000, end-off)), nil
+		}, nil, n, (n + 999) / 1000, 0},
+		"larger than the range": {1, func(_ int, off, end int64) (io.ReadCloser, error) { return Part(body(b[off:end]), n+1), nil }, nil, n, 1, 0},
+		"without bytes":         {4, func(int, int64, int64) (io.ReadCloser, error) { return Part(body(b), 0), nil }, io.ErrUnexpectedEOF, 0, 4, 3},
+		"of negative length":    {4, func(int, int64, int64) (io.ReadCloser, error) { return Part(body(b), -1), nil }, io.ErrUnexpectedEOF, 0, 4, 3},
+		"that break":            {4, func(_ int, off, end int64) (io.ReadCloser, error) { return Part(body(b[off:off+999]), 1000), nil }, io.ErrUnexpectedEOF, 4 * 999, 4, 3},
+		"and refusals": {4, func(call int, off, end int64) (io.ReadCloser, error) {
+			if call%2 == 0 {
+				return nil, errServer
+			}
+			return Part(body(b[off:end]), 1000), nil
+		}, errServer, 4 * 1000, 8, 3},
+		"and refusals after a megabyte": {2, func(call int, off, end int64) (io.ReadCloser, error) {
+			if call%3 == 0 {
+				return nil, errServer
+			}
+			return Part(body(b[off:end]), min(512<<10, end-off)), nil
+		}, nil, n, 8, 2},
+		"and a final refusal": {4, func(call int, off, end int64) (io.ReadCloser, error) {
+			if call == 4 {
+				return nil, Final(errServer)
+			}
+			return Part(body(b[off:end]), 512<<10), nil
+		}, errServer, 3 * 512 << 10, 4, 0},
+	} {
+		k, calls := clock(), 0
+		var got []byte
+		read, err := Attempts{Max: c.max, Clock: k}.Range(t.Context(), func(_ context.Context, off, end int64) (io.ReadCloser, error) {
+			calls++
+			return c.get(calls, off, end)
+		}, 0, n, func(p []byte, at int64) error {
+			if at != int64(len(got)) {
+				t.Fatalf("parts %s: data at %d after %d bytes", name, at, len(got))
+			}
+			got = append(got, p...)
+			return nil
+		})
+		if !errors.Is(err, c.want) || read != c.got || !bytes.Equal(got, b[:read]) || calls != c.gets || len(k.Waits()) != c.wait {
+			t.Errorf("parts %s: %d bytes, %v, after %d requests and %d pauses", name, read, err, calls, len(k.Waits()))
+		}
+	}
+}
+
 func TestWatch(t *testing.T) {
 	r, w := io.Pipe()
 	watch := NewWatch(t.Context(), time.Millisecond)
