@@ -18,6 +18,7 @@ import (
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/keys"
 	"github.com/luksimg/luksimg/cmd/luksimg/internal/talk"
 	"github.com/luksimg/luksimg/ibm/cos"
+	"github.com/luksimg/luksimg/image/web"
 	"github.com/luksimg/luksimg/internal/output"
 	"github.com/luksimg/luksimg/internal/rest"
 	"github.com/luksimg/luksimg/internal/stdio"
@@ -283,7 +284,11 @@ func (o *shardPlanFlags) openShared(c *cobra.Command, src string) (*source, shar
 	if err != nil {
 		return nil, shard.Source{}, err
 	}
-	return s, shard.Source{Name: name, Stamp: s.stamp(), Read: o.source.reading(s.img.Format)}, nil
+	stamp := s.stamp()
+	if web.Is(src) && stamp.ETag == "" && stamp.Time.IsZero() {
+		o.Warn("%s: without ETag and Last-Modified, shard run compares only the size, and does not notice that the file was replaced by one of the same size: keep it unchanged until shard finish, and compare it with luksimg verify", name)
+	}
+	return s, shard.Source{Name: name, Stamp: stamp, Read: o.source.reading(s.img.Format)}, nil
 }
 
 // giveUpOld aborts the job to replace. That job may have cost hours, so everything else is checked first.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -48,6 +49,8 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "whole": // no ranges
 		r.Header.Del("Range")
 		w.Header().Set("Content-Type", "application/octet-stream")
+	case "unversioned":
+		w.Header().Del("Etag")
 	case "resets":
 		if rand.IntN(2) == 0 {
 			w = &breaking{w, rand.IntN(3 << 20)}
@@ -91,7 +94,11 @@ func (s *webServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err)
 	}
-	http.ServeContent(w, r, name, fi.ModTime(), f)
+	mtime := fi.ModTime()
+	if how == "unversioned" {
+		mtime = time.Time{} // no Last-Modified
+	}
+	http.ServeContent(w, r, name, mtime, f)
 }
 
 // suffix returns the content of a file that a script wrote beside another one: the end of the ETag.
