@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 
 	"github.com/luksimg/luksimg/cmd/luksimg-pkcs11/internal/cryptoki"
 )
@@ -37,22 +36,21 @@ func main() {
 
 // serve reads a request and returns its answer.
 func serve(in io.Reader) answer {
-	text, err := io.ReadAll(io.LimitReader(in, maxRequest+1))
-	defer clear(text)
-	var q request
+	buf := make([]byte, maxRequest+1) // a buffer that grows would leave copies of the PIN
+	defer clear(buf)
+	n, err := io.ReadFull(in, buf)
 	switch {
-	case err != nil:
-		return refuse(classRequest, "%v", err)
-	case len(text) > maxRequest:
+	case err == nil:
 		return refuse(classRequest, "the request has more than %d bytes", maxRequest)
+	case err != io.EOF && err != io.ErrUnexpectedEOF:
+		return refuse(classRequest, "%v", err)
 	}
-	d := json.NewDecoder(strings.NewReader(string(text)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&q); err != nil {
-		return refuse(classRequest, "the request is malformed: %v", err)
-	}
+	q, err := parseRequest(buf[:n])
 	defer clear(q.PIN)
 	defer clear(q.Data)
+	if err != nil {
+		return refuse(classRequest, "the request is malformed: %v", err)
+	}
 	a, err := q.run()
 	if err == nil {
 		a.Version = version

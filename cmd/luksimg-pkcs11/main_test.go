@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,6 +24,8 @@ func TestRequests(t *testing.T) {
 		"[]": {classRequest, "malformed"},
 		"{}": {classRequest, "version 0"},
 		`{"version":1,"operation":"find","module":"x"}`:                                                              {classRequest, "unknown field"},
+		`{"version":1,"operation":"find","PIN":"c2VjcmV0LXBpbg=="}`:                                                  {classRequest, "unknown field"},
+		`{"version":1,"operation":"find"}{}`:                                                                         {classRequest, "malformed"},
 		`{"version":2,"operation":"find"}`:                                                                           {classRequest, "different versions"},
 		`{"version":1,"operation":"sign"}`:                                                                           {classRequest, "unknown operation"},
 		`{"version":1,"operation":"wrap"}`:                                                                           {classRequest, "data is missing"},
@@ -42,6 +47,49 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%.80s: %s, %v; want %q", q, out, err, want)
 		}
 	}
+}
+
+// TestMembers checks that parseRequest accepts each member of a request.
+func TestMembers(t *testing.T) {
+	q := request{1, "wrap", "/m.so", "m", map[string]string{"id": "01"}, []byte("pin"), "aes-gcm", []byte("key")}
+	text, err := json.Marshal(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members {
+		if !strings.Contains(string(text), `"`+m+`":`) {
+			t.Errorf("no member %s in %s", m, text)
+		}
+	}
+	if got, err := parseRequest(text); err != nil || !reflect.DeepEqual(got, q) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestWiped checks that no copy of the request stays in the buffer that serve read it into.
+func TestWiped(t *testing.T) {
+	var in keeping
+	in.r = strings.NewReader(`{"version":1,"operation":"sign","pin":"` + strings.Repeat("c2VjcmV0", 500) + `"}`)
+	if a := serve(&in); a.Fault == nil || len(in.given) == 0 {
+		t.Fatalf("%+v, %d reads", a, len(in.given))
+	}
+	for _, p := range in.given {
+		if len(bytes.Trim(p, "\x00")) > 0 {
+			t.Errorf("%q stays in memory", p)
+		}
+	}
+}
+
+// A keeping reader keeps the buffers that it filled.
+type keeping struct {
+	r     io.Reader
+	given [][]byte
+}
+
+func (k *keeping) Read(p []byte) (int, error) {
+	n, err := k.r.Read(p[:min(len(p), 20)])
+	k.given = append(k.given, p[:n])
+	return n, err
 }
 
 func TestFits(t *testing.T) {

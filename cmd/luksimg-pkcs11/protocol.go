@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
 
 // The protocol: docs/pkcs11.md specifies it. Package wrap/pkcs11 is the client.
 const (
@@ -22,6 +26,32 @@ type request struct {
 	Mechanism  string            `json:"mechanism,omitempty"` // method of the key to unwrap
 	Data       []byte            `json:"data,omitempty"`      // the key to wrap or unwrap
 }
+
+// members are the names of the members of a request.
+var members = []string{"version", "operation", "module_path", "module_name", "attributes", "pin", "mechanism", "data"}
+
+// parseRequest parses text, and refuses unknown members. It makes no copy of text, which a [json.Decoder] does: text
+// contains the PIN.
+func parseRequest(text []byte) (q request, err error) {
+	if err := json.Unmarshal(text, &q); err != nil {
+		return q, err
+	}
+	var all map[string]skipped
+	if err := json.Unmarshal(text, &all); err != nil {
+		return q, err
+	}
+	for name := range all {
+		if !slices.Contains(members, name) {
+			return q, fmt.Errorf("unknown field %q", name)
+		}
+	}
+	return q, nil
+}
+
+// A skipped value is not stored.
+type skipped struct{}
+
+func (*skipped) UnmarshalJSON([]byte) error { return nil }
 
 // An answer is the result of a request.
 type answer struct {
