@@ -43,7 +43,11 @@ func convert(ctx context.Context, src, dst string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
+	defer func() {
+		if err = errors.Join(err, out.Close()); err != nil {
+			err = errors.Join(err, os.Remove(dst)) // it is not whole
+		}
+	}()
 	if err := out.Truncate(disk.Size()); err != nil {
 		return err
 	}
