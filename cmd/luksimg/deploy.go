@@ -44,11 +44,11 @@ infrastructure (SoftLayer), or with --profile vpc-qcow2 in VPC. It makes a data 
 wrap it, and checks that it unwraps. Then it encrypts the image, uploads and imports it. With --order
 it orders a server, which costs money.
 
-Deploy records each step in a file, NAME.deploy.json. If the run ends early, the same command
-continues where it stopped and creates nothing twice. The exit code is then 5 if the command may
-simply be run again. If the reply to an import or an order is lost, deploy checks whether it took
-effect, for as long as --settle says, before it retries. A finished deployment only reports its
-result when it is run again.
+Deploy records each step in a file, NAME.deploy.json. If the run ends early, run the same command
+again to resume: it creates nothing twice. The exit code is then 5 if nothing else has to be done
+first. If the reply to an import or an order is lost, deploy checks whether it took effect, for as
+long as --settle says, before it retries. A finished deployment only reports its result when it is
+run again.
 
 The data key is stored only in wrapped form, in the envelope NAME.envelope.json. Without the root key
 that opens nothing. --keep-key writes the data key to a file.` + cloudHelp + `

@@ -31,8 +31,8 @@ synced, and matches the size and the ETag of the object. If the ETag is not an M
 checksum of the service instead.
 
 Until then FILE.download holds the data so far, and FILE` + cos.StateSuffix + ` the progress. If a download is
-interrupted the exit code is 5, and the same command continues where it stopped. --abort removes both
-files instead. The exit code is 130 if the download is interrupted before the first part was saved.` + cosHelp,
+interrupted the exit code is 5: run the same command again to resume. --abort removes both files
+instead. The exit code is 130 if the download is interrupted before the first part was saved.` + cosHelp,
 		Example: `  luksimg download cos://us-south/images/disk.raw disk.raw
   luksimg download --abort cos://us-south/images/disk.raw disk.raw`,
 		Args: flags.Args("cos://REGION/BUCKET/OBJECT", "FILE"),

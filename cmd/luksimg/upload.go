@@ -48,10 +48,10 @@ service's checksums, or reads the object again.
 The bucket must be regional, because imports need that. Upload refuses a cross-region or single-site
 bucket, a file of more than 10 TB, and more than 10,000 parts, before it sends anything.
 
-The progress of the upload is in FILE` + uploadSuffix + `. If an upload is interrupted the exit code is 5, and
-the same command continues where it stopped. --abort removes it from the service instead. The exit code is
-130 if the upload is interrupted before the first part was saved, or if the file is sent in one piece. Other
-failures have exit code 1. With - for FILE, --abort removes all unfinished uploads of the object, including
+The progress of the upload is in FILE` + uploadSuffix + `. If an upload is interrupted the exit code is 5: run the
+same command again to resume. --abort removes it from the service instead. The exit code is 130 if the upload
+is interrupted before the first part was saved, or if the file is sent in one piece. Other failures have exit
+code 1. With - for FILE, --abort removes all unfinished uploads of the object, including
 those of other programs and of an encrypt that was killed.
 
 With --envelope, upload stores the envelope of the image beside it, as OBJECT` + envelopeSuffix + `. The
