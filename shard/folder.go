@@ -20,7 +20,7 @@ import (
 	"github.com/luksimg/luksimg/internal/fsys"
 )
 
-// FolderSuffix, after the name of an image, is the name of the folder that holds the unfinished image.
+// FolderSuffix is appended to the name of an image. It names the folder that holds the unfinished image.
 const FolderSuffix = ".luksimg-shard"
 
 // A File is a [Target] on a filesystem that all machines share. The unfinished image and the records are in a folder
