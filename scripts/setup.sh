@@ -72,6 +72,7 @@ wants() {
 		cloud      | rclone      | rclone
 		cloud      | s3cmd       | s3cmd
 		cloud      | slcli       | python3-softlayer
+		cloud      | /usr/lib/python3/dist-packages/botocore/auth.py | python3-botocore
 	EOF
 	[ "$machine" = x86_64 ] || return 0
 	cat <<-'EOF'

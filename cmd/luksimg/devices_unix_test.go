@@ -62,7 +62,7 @@ func TestDevices(t *testing.T) {
 			}
 			// Outputs other than DST have their own hint.
 			crypt := slices.Contains([]string{"encrypt", "decrypt", "convert", "reencrypt"}, args[0])
-			if crypt && args[len(args)-1] == dst && !strings.Contains(out, "hint: for standard output, a pipe or a device write to -") {
+			if crypt && args[len(args)-1] == dst && !strings.Contains(out, "hint: to write to a pipe or a device, use - as the name") {
 				t.Errorf("%q: the hint does not name -: %s", args, out)
 			}
 		}

@@ -207,7 +207,7 @@ func TestLatePolicy(t *testing.T) {
 	c.ok(c.deploy("--settle", "1m")...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !strings.Contains(c.said.String(), "up to 1m0s to be seen") {
+	if !strings.Contains(c.said.String(), "waiting up to 1m0s for a new authorization") {
 		t.Error(c.said.String())
 	}
 }

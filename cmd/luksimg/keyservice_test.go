@@ -220,7 +220,7 @@ func startKMS(t *testing.T) serviceCase {
 	refused("no credentials")
 	t.Setenv(envAWSCredentials, file)
 	t.Setenv(envAWSProfile, "other")
-	refused(`the profile "other" has no access key`)
+	refused(`profile "other" has no access key`)
 	t.Setenv(envAWSProfile, "")
 	operate := func(op string) {
 		post(t, endpoint, `{"KeyId":"`+arn+`"}`, "Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", "TrentService."+op)

@@ -40,7 +40,7 @@ func TestPlanOfChangedDisk(t *testing.T) {
 	if err := <-changed; err != nil {
 		t.Fatal(err)
 	}
-	if code != exit.Failure || !strings.Contains(out, "disk.raw") || !strings.Contains(out, "stop what writes to it") {
+	if code != exit.Failure || !strings.Contains(out, "disk.raw") || !strings.Contains(out, "stop the program that writes to it") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	for _, name := range []string{"job", "image"} {

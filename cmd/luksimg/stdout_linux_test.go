@@ -70,7 +70,7 @@ func TestStandardOutputFails(t *testing.T) {
 		[]string{"inspect", image}, []string{"--json", "inspect", image}, []string{"key", "list", image}, []string{"version"},
 		[]string{"--version"}, []string{"--help"}, []string{"help", "key"}, []string{"key"}, []string{"completion", "bash"},
 	) {
-		if code, out := sh(">/dev/full", args); code != exit.Failure || !strings.Contains(out, "no room where standard output goes") {
+		if code, out := sh(">/dev/full", args); code != exit.Failure || !strings.Contains(out, "behind standard output is full") {
 			t.Errorf("%q, full: exit code %d, %s", args, code, out)
 		}
 	}

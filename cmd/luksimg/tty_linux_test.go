@@ -362,7 +362,7 @@ func TestReadOnly(t *testing.T) {
 	if errors.Is(err, os.ErrPermission) && len(out) == 0 {
 		skip(t, "another user cannot run the test", err)
 	}
-	if c.ProcessState.ExitCode() != exit.Failure || !strings.Contains(string(out), "permission denied\nluksimg: hint: check the permissions") {
+	if c.ProcessState.ExitCode() != exit.Failure || !strings.Contains(string(out), "permission denied\nluksimg: hint: write to a folder where you can create files") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"disk", "key", "luksimg"}) {

@@ -267,8 +267,10 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 	if err != nil {
 		return nil, err
 	}
-	// Report a changed object first: its range also differs if the size does.
-	if got := unquote(resp.Header.Get("Etag")); etag != "" && got != "" && got != etag {
+	// Report a changed object first: its range also differs if the size does. A service that replaces an
+	// object while it answers can name the old ETag with the new size.
+	got := unquote(resp.Header.Get("Etag"))
+	if etag != "" && got != "" && got != etag || resp.StatusCode == http.StatusPartialContent && otherSize(resp.Header.Get("Content-Range"), size) {
 		resp.Body.Close()
 		return nil, fetch.Final(rest.WithHint(fmt.Errorf("%v: %w", o, ErrChanged), hintReplaced))
 	}
@@ -282,4 +284,11 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 			resp.StatusCode, rest.Clean(resp.Header.Get("Content-Range")), resp.ContentLength))
 	}
 	return resp.Body, nil
+}
+
+// otherSize reports whether a Content-Range names a size of the object other than size (RFC 9110, section 14.4).
+func otherSize(contentRange string, size int64) bool {
+	_, after, _ := strings.Cut(contentRange, "/")
+	total, err := strconv.ParseInt(after, 10, 64)
+	return err == nil && total != size
 }

@@ -176,6 +176,16 @@ func TestDownloadWrong(t *testing.T) {
 	if _, err := r.ReadAt(make([]byte, 10), 0); !errors.Is(err, cos.ErrChanged) {
 		t.Errorf("version with another length: %v", err)
 	}
+	s.breaks(func(w http.ResponseWriter, r *http.Request) bool { // the old ETag with the new length, as versitygw can answer
+		w.Header().Set("Etag", r.Header.Get("If-Match"))
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-9/%d", len(b)-1))
+		w.WriteHeader(http.StatusPartialContent)
+		w.Write(make([]byte, 10))
+		return true
+	})
+	if _, err := r.ReadAt(make([]byte, 10), 0); !errors.Is(err, cos.ErrChanged) {
+		t.Errorf("old ETag, another length: %v", err)
+	}
 	s.breaks(nil)
 	up(b)
 	s.breaks(func(w http.ResponseWriter, r *http.Request) bool {
