@@ -54,6 +54,7 @@ wants() {
 		detect     | zip         | zip
 		detect     | cpio        | cpio
 		detect     | gpg         | gpg
+		detect     | gpg-agent   | gpg-agent
 		contents   | mkswap      | util-linux
 		contents   | mkfs.xfs    | xfsprogs
 		contents   | mkfs.btrfs  | btrfs-progs

@@ -17,7 +17,7 @@ import (
 // TestDetectForeign checks Detect on files that are not raw disks, made by the programs for their
 // formats.
 func TestDetectForeign(t *testing.T) {
-	interop.Need(t, "gzip", "bzip2", "xz", "zstd", "lz4", "7z", "zip", "tar", "cpio", "gpg", "openssl", "qemu-img")
+	interop.Need(t, "gzip", "bzip2", "xz", "zstd", "lz4", "7z", "zip", "tar", "cpio", "gpg", "gpg-agent", "openssl", "qemu-img")
 	for _, c := range []struct{ make, want string }{
 		{"gzip -c d >f", "a gzip-compressed file"},
 		{"bzip2 -1c d >f", "a bzip2-compressed file"},
