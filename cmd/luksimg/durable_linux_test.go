@@ -186,7 +186,7 @@ head -c 1m /dev/zero | tee mnt/fits >small
 "$0" encrypt --key-file key --format luks1 small mnt/small.luks
 echo "code $?"
 ls -A mnt`)
-	if n := strings.Count(text, "luksimg: error: write mnt/"); n != 2 || strings.Count(text, "no space left on device\nluksimg: hint: luksimg needs room") != 2 {
+	if n := strings.Count(text, "luksimg: error: write mnt/"); n != 2 || strings.Count(text, "no space left on device\nluksimg: hint: luksimg writes the whole output") != 2 {
 		t.Errorf("%d errors about the full disk, want 2", n)
 	}
 	if strings.Count(text, "code 1\n") != 2 || !strings.Contains(text, "code 0\nfits\nsmall.luks\n") {
