@@ -96,9 +96,9 @@ func manual(root *cobra.Command, format string) (map[string][]byte, error) {
 }
 
 var (
-	// offByDefault is what [doc.GenMan] writes after a flag without a value that is off.
+	// offByDefault matches a boolean flag that is off by default, as [doc.GenMan] writes it.
 	offByDefault = regexp.MustCompile(`(?m)^(\\fB.*\\fP)\[=false\]$`)
-	// tableRow is a line with columns, or one that goes on in the last column.
+	// tableRow matches a row of a table, or a line that continues its last column.
 	tableRow = regexp.MustCompile(`^\S.*\S {3,}\S|^ {4,}\S`)
 )
 

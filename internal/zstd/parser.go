@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// batch fills b. The error of b is what follows the last action. It is io.EOF if the input ends between
-// two frames.
+// batch fills b. If parsing stops, it sets b.err, which applies after the last action. b.err is io.EOF if
+// the input ends between two frames.
 func (p *parser) batch(b *batch) {
 	b.reset()
 	for b.err == nil && !b.full() {

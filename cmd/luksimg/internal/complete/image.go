@@ -169,56 +169,54 @@ func partitions(c *cobra.Command, args []string) (numbers []string) {
 
 // snapshots returns the internal snapshots of a qcow2 image.
 func snapshots(c *cobra.Command, args []string) (ids []string) {
-	if len(args) == 0 {
-		return nil
-	}
-	f, size, err := open(args[0])
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	ctx, cancel := context.WithTimeout(c.Context(), patience)
-	defer cancel()
-	d, err := qcow.Open(ctx, f, size, qcow.Options{})
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	info, err := d.Info(ctx)
-	if err != nil {
-		return nil
-	}
-	for _, s := range info.Snapshots {
-		if plain(s.ID) {
-			ids = append(ids, choice(s.ID, s.Name))
+	reading(c, args, func(ctx context.Context, f *os.File, size int64) {
+		d, err := qcow.Open(ctx, f, size, qcow.Options{})
+		if err != nil {
+			return
 		}
-	}
+		defer d.Close()
+		info, err := d.Info(ctx)
+		if err != nil {
+			return
+		}
+		for _, s := range info.Snapshots {
+			if plain(s.ID) {
+				ids = append(ids, choice(s.ID, s.Name))
+			}
+		}
+	})
 	return ids
 }
 
-// members returns the disks in an archive that is not compressed. It reads the headers of a tar archive, within
-// patience.
+// members returns the disks in an uncompressed archive.
 func members(c *cobra.Command, args []string) (names []string) {
+	reading(c, args, func(ctx context.Context, f *os.File, size int64) {
+		a, err := archive.Open(ctx, f, size, archive.Options{})
+		if err != nil {
+			return
+		}
+		for _, d := range a.Disks {
+			if plain(d.Name) {
+				names = append(names, choice(d.Name, term.Bytes(d.Size)))
+			}
+		}
+	})
+	return names
+}
+
+// reading calls use with the first argument, opened as a file, if that succeeds. ctx ends after patience.
+func reading(c *cobra.Command, args []string, use func(ctx context.Context, f *os.File, size int64)) {
 	if len(args) == 0 {
-		return nil
+		return
 	}
 	f, size, err := open(args[0])
 	if err != nil {
-		return nil
+		return
 	}
 	defer f.Close()
 	ctx, cancel := context.WithTimeout(c.Context(), patience)
 	defer cancel()
-	a, err := archive.Open(ctx, f, size, archive.Options{})
-	if err != nil {
-		return nil
-	}
-	for _, d := range a.Disks {
-		if plain(d.Name) {
-			names = append(names, choice(d.Name, term.Bytes(d.Size)))
-		}
-	}
-	return names
+	use(ctx, f, size)
 }
 
 // choice joins a value and its description in the form that cobra passes to the shell.

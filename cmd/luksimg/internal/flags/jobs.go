@@ -16,8 +16,8 @@ var CPUs = runtime.GOMAXPROCS(0)
 // to their own place in a file.
 //
 // Without the spare one, the scheduler takes the processor away from a worker whose system call lasts more than a few
-// microseconds. Each write of a piece does. The scheduler then starts a thread to look for other work, in vain:
-// encrypting a file in memory took 12 % longer. Ordered jobs have more goroutines than CPUs, and a spare processor
+// microseconds. Each write of a piece lasts longer. The scheduler then starts a thread that looks for other work and
+// finds none. Encrypting a file in memory took 12 % longer. Ordered jobs have more goroutines than CPUs, and a spare processor
 // slows them down.
 func SpareProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
