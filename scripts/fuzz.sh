@@ -14,7 +14,7 @@ targets() {
 	local folder
 	find . -name go.mod -not -path '*/.*/*' -printf '%h\n' | LC_ALL=C sort | while read -r folder; do
 		grep -rqs --include='*_test.go' '^func Fuzz' "$folder" || continue
-		(cd "$folder" && "$go" list -find -f '{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
+		(cd "$folder" && "$go" list -buildvcs=false -find -f '{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
 {{end}}{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}
 {{end}}' ./...) | while read -r package file; do
 			[ -z "$package" ] || sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$folder $package \1|p" "$file"
