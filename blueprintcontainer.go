@@ -73,6 +73,17 @@ func drawVHD(ctx context.Context, _ *plan, b *Blueprint, src image.Source, key [
 	return nil
 }
 
+// checkVHD compares the sizes in a blueprint with the layout of a VHD.
+func (b *Blueprint) checkVHD(l interface {
+	Size() int64
+	VirtualSize() int64
+}) error {
+	if l.Size() != b.FileSize || l.VirtualSize() != b.VolumeSize {
+		return fmt.Errorf("it describes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
+	}
+	return nil
+}
+
 // vhdLayout checks the blueprint of a VHD and returns its layout.
 func (b *Blueprint) vhdLayout() (*vhd.Layout, vhd.Identity, error) {
 	v := b.VHD
@@ -85,8 +96,8 @@ func (b *Blueprint) vhdLayout() (*vhd.Layout, vhd.Identity, error) {
 		return nil, id, err
 	}
 	l, err := vhd.NewLayout(b.SourceSize, blocks, id)
-	if err == nil && (l.Size() != b.FileSize || l.VirtualSize() != b.VolumeSize) {
-		err = fmt.Errorf("it describes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
+	if err == nil {
+		err = b.checkVHD(l)
 	}
 	if err != nil {
 		return nil, id, fmt.Errorf("%w: %w", ErrBlueprint, err)

@@ -34,8 +34,8 @@ func (b *Blueprint) fixedLayout() (*vhd.FixedLayout, vhd.Identity, error) {
 	}
 	id := vhd.Identity{UniqueID: [16]byte(v.UniqueID), Timestamp: v.Timestamp}
 	l, err := vhd.NewFixedLayout(b.SourceSize, id)
-	if err == nil && (l.Size() != b.FileSize || l.VirtualSize() != b.VolumeSize) {
-		err = fmt.Errorf("it describes a file of %d bytes with a disk of %d", l.Size(), l.VirtualSize())
+	if err == nil {
+		err = b.checkVHD(l)
 	}
 	if err != nil {
 		return nil, id, fmt.Errorf("%w: %w", ErrBlueprint, err)

@@ -431,6 +431,10 @@ func TestTries(t *testing.T) {
 			if code != want || strings.Count(text, again) != 2 || strings.Count(text, "Passphrase for ") != 3 {
 				t.Errorf("%q, right at last %v: exit code %d:\n%s", verb, good, code, text)
 			}
+			// The hint is for a passphrase that was typed, not for the bytes of a key file.
+			if !good && !slices.Contains(verb, "vhd") && (!strings.Contains(text, "hint: check the keyboard layout and Caps Lock;") || strings.Contains(text, "every byte")) {
+				t.Errorf("%q: another hint:\n%s", verb, text)
+			}
 		}
 	}
 	// A key file is tried only once.

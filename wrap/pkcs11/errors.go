@@ -40,7 +40,7 @@ var classes = map[string]struct {
 	"pin":        {wrap.ErrAuth, ErrPIN, "the PIN was tried once, and is not tried again, as a token locks itself after some wrong ones: check the PIN, and that it is the user's"},
 	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN by another program, as pkcs11-tool --login --test does, or have the security officer set a new one: pkcs11-tool --init-pin"},
 	"key":        {wrap.ErrNotFound, nil, "pkcs11-tool --module FILE --login -O lists the keys of the token; object, id and type choose one"},
-	"mechanism":  {wrap.ErrKeyState, nil, "it takes an AES key and AES-KWP or AES-GCM, or an RSA key and RSA-OAEP with SHA-256: pkcs11-tool --module FILE -M lists what the token has"},
+	"mechanism":  {wrap.ErrKeyState, nil, "the token needs an AES key with AES-KWP or AES-GCM, or an RSA key with RSA-OAEP and SHA-256; pkcs11-tool --module FILE -M lists its mechanisms"},
 	"denied":     {wrap.ErrDenied, nil, "the key needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP: pkcs11-tool --module FILE --login -O shows its usage"},
 	"data":       {wrap.ErrWDEK, nil, ""},
 	"device":     {wrap.ErrUnavailable, nil, "the token or its module has a problem: see their log, and try again"},

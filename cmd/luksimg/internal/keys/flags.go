@@ -46,7 +46,7 @@ func (k *Flags) AddPlain(c *cobra.Command, prefix string) {
 	what := map[string]string{"": "the key", "new-": "the new key", "source-": "the key of an encrypted SRC"}[prefix]
 	k.prefix = prefix
 	f := c.Flags()
-	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; each byte counts, a final newline too")
+	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; every byte counts, including a final newline")
 	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is removed")
 	k.fd = f.Int(prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
 }

@@ -49,13 +49,13 @@ func (k *Flags) Explain(err error, key []byte) error {
 	case len(key) == 0:
 		err, hint = &emptyError{err}, "give the file, the pipe or the descriptor that has the key"
 	case !k.Given():
-		hint = "look at the keyboard layout and Caps Lock; a recovery key has 8 groups of 8 letters; a key file is given with " + file
+		hint = "check the keyboard layout and Caps Lock; a recovery key has 8 groups of 8 letters; to use a key file, name it with " + file
 	case k.passphraseFile != "":
-		hint = "the passphrase is the text in the file, without one final newline; " + file + " takes each byte; " + encoding + " is for the bytes of a key file"
+		hint = "the passphrase is the text in the file, without one final newline; " + file + " uses every byte of it, and with " + encoding + " their hex or base64 text"
 	case k.encoding != Raw:
 		hint = fmt.Sprintf("the passphrase is the %s text of the bytes in the key; without %s it is the bytes themselves", k.encoding, encoding)
 	default:
-		hint = "with " + file + " every byte counts, a final newline too, which " + text + " leaves off; if the passphrase is the hex or base64 text of the bytes, say " + encoding
+		hint = "with " + file + " every byte counts, including a final newline; " + text + " removes one final newline; if the passphrase is the hex or base64 text of the bytes, use " + encoding
 	}
 	return rest.WithHint(err, hint)
 }

@@ -2,6 +2,7 @@ package typo
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -10,8 +11,8 @@ import (
 const most = 3
 
 // nearest returns the names that typed most likely means, best first. Names that differ only in hyphens and case come
-// first, then a synonym. The names with the fewest mistakes follow, and then those that begin or end with typed. It
-// returns nil if no name is near.
+// first, then a synonym. The names with the fewest mistakes follow, then those that begin or end with typed, and then
+// the synonym with the fewest mistakes. It returns nil if no name is near.
 func nearest(typed string, names []string, synonyms map[string]string) []string {
 	plain := simple(typed)
 	if plain == "" {
@@ -42,7 +43,14 @@ func nearest(typed string, names []string, synonyms map[string]string) []string 
 			return found[:min(len(found), most)]
 		}
 	}
-	return nil
+	fewest = allowed(plain) + 1
+	var meant []string
+	for _, synonym := range slices.Sorted(maps.Keys(synonyms)) {
+		if d := distance(plain, synonym); d < fewest && slices.Contains(names, synonyms[synonym]) {
+			meant, fewest = []string{synonyms[synonym]}, d
+		}
+	}
+	return meant
 }
 
 // simple returns a name in lower case without hyphens and underscores.

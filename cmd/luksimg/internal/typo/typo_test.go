@@ -35,7 +35,7 @@ func TestNearest(t *testing.T) {
 	for typed, want := range map[string]string{
 		"keyfile": "key-file", "KEY_FILE": "key-file", "key-fiel": "key-file", "pass": "passphrase-file passphrase-encoding",
 		"password": "passphrase-file", "slot": "key-slot", "for": "force format", "forse": "force", "threads": "jobs", "": "", "-": "", "x": "",
-		"nonesuch": "", "kns": "kms", "workers": "jobs", strings.Repeat("x", 10000): "",
+		"nonesuch": "", "kns": "kms", "workers": "jobs", "pasphrase": "passphrase-file", "threds": "jobs", strings.Repeat("x", 10000): "",
 	} {
 		if got := strings.Join(nearest(typed, names, flagSynonyms), " "); got != want {
 			t.Errorf("%.20q: %q, want %q", typed, got, want)
