@@ -147,7 +147,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// ExampleReencrypt copies an image with a new volume key and a second passphrase.
+// This example copies an image with a new volume key and a second passphrase.
 func ExampleReencrypt() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "luksimg")

@@ -188,7 +188,7 @@ func (e *Editor) freeV1(slot int) (int, area, error) {
 	return 0, area{}, notFree(slot, v1Slots)
 }
 
-// notFree returns the error if the given one, or all, of n key slots are in use.
+// notFree returns the error for a key slot that is in use, or for [AnySlot] if all n are in use.
 func notFree(slot, n int) error {
 	switch {
 	case slot == AnySlot:
