@@ -40,7 +40,7 @@ type NewKey struct {
 }
 
 // AddKey adds a key slot with the number slot, which must be free, or with any free number if slot is
-// [AnySlot]. It returns the number. If Existing opens nothing, the error is [ErrPassphrase]. If
+// [AnySlot]. It returns the number. If Existing opens no key slot, the error is [ErrPassphrase]. If
 // VolumeKey is not the key of the image, it is [ErrVolumeKey].
 func (e *Editor) AddKey(ctx context.Context, slot int, k NewKey) (int, error) {
 	volumeKey, err := e.openFor(ctx, k)
