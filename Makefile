@@ -61,9 +61,11 @@ RACE = . ./image ./vhd ./vhdx ./vmdk ./qcow ./luks ./luks/ciphers ./xts ./intern
 	./nbd ./compressed ./internal/zstd ./internal/output ./internal/term ./ibm/iam ./wrap/... ./ibm/sandbox/...
 # These tests of malformed files and crashes use one goroutine, and are slow with the detector.
 NORACE = Crash$$|^Test(Refuse|Truncated|CheckClean|Verdicts|ReplaceFull|Defaults|CreateErrors|SevenZip|QEMUAgrees|Bombs|Created|CreateHuge|Unpack(Matrix|Corrupt))$$
+# The detector makes these tests take minutes, and finds nothing in them: they measure memory, or use one goroutine.
+SLOWRACE = PowerLoss$$|^Test(LayoutMemory|CreateMemory|LayoutTables|CreateGolden|EditFailures)$$
 race:
 	@if command -v $${CC:-cc} >/dev/null; then \
-		$(GO) test -timeout 25m -race -short -skip '$(NORACE)' $(RACE); \
+		$(GO) test -timeout 25m -race -short -skip '$(NORACE)|$(SLOWRACE)' $(RACE); \
 	else echo "skipped: tests with the race detector need a C compiler"; fi
 
 unit:
