@@ -18,7 +18,7 @@ done < <(grep -oE '`[a-z0-9./]+: ((Test|Fuzz)[A-Za-z0-9/]+ ?)+`' "$page" | tr -d
 
 # Report promises without a test, and attackers without a promise.
 awk '
-	function ended() { if (attacker != "" && !promises) { print FILENAME ": nothing is promised against: " attacker; bad = 1 } }
+	function ended() { if (attacker != "" && !promises) { print FILENAME ": no promise against this attacker: " attacker; bad = 1 } }
 	/^##+ / { ended(); attacker = ""; promises = 0; table = 0 }
 	/^## / { inside = $0 == "## The attackers" }
 	/^### / && inside { attacker = substr($0, 5); attackers++ }

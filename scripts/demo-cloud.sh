@@ -86,9 +86,9 @@ printf '\125\252' | dd of=disk.raw bs=1 seek=510 conv=notrunc status=none
 yes 'The quick brown fox jumps over the lazy dog.' | head -c 4M | dd of=disk.raw bs=1M seek=1 conv=notrunc iflag=fullblock status=none
 must luksimg inspect disk.raw
 
-title 'A root key of your own: made here, and imported into a key ring of Key Protect'
+title 'Your own root key: made here, and imported into a key ring of Key Protect'
 must luksimg keygen --raw root.key
-note 'an import token of the service encrypts it on its way; the command prints its CRN:'
+note 'an import token of the service encrypts it in transit; the command prints its CRN:'
 import=(luksimg rootkey import --key-file root.key --key-ring demo --create-key-ring mine)
 printf '%s$ LUKSIMG_ROOT_KEY_CRN=$(%s)%s\n' "$bold" "${import[*]}" "$plain"
 LUKSIMG_ROOT_KEY_CRN=$("${import[@]}" 2>errors) || fail "$(cat errors)"
@@ -98,7 +98,7 @@ must luksimg rootkey list --key-ring demo
 note 'keep the bytes in a safe place, not here:'
 must rm root.key
 
-title 'What the account must have: a bucket, a service id for the import, authorizations'
+title 'What the account must have: a bucket, a service ID for the import, authorizations'
 must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images --api-key-file importer.key
 note 'a second run changes nothing:'
 must luksimg setup --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images
@@ -140,11 +140,11 @@ must "${deploy[@]}"
 note 'a second run only prints the result:'
 must "${deploy[@]}"
 
-title 'The same as an encrypted VHD, as documented for this cloud since 2019'
+title 'The same disk as an encrypted VHD, the format documented for this cloud since 2019'
 must luksimg deploy --profile classic-vhd --name now --os-code UBUNTU_22_64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
 	--ibm-api-key-file importer.key --object cos://us-south/images/ --poll 100ms disk.raw
 
-title 'And for VPC, as a qcow2'
+title 'The same disk for VPC, as qcow2'
 must luksimg setup --target vpc --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cos-instance-crn "$LUKSIMG_COS_INSTANCE_CRN" --bucket images
 must luksimg deploy --profile vpc-qcow2 --name gen2 --os-code ubuntu-22-04-amd64 --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" --cloud-init \
 	--object cos://us-south/images/ --order --hostname gen2 --zone us-south-1 --vpc-profile bx2-2x8 --vpc demo --subnet demo --poll 100ms disk.raw
@@ -159,7 +159,7 @@ done
 title 'A disabled root key opens nothing'
 must luksimg rootkey disable --root-key-crn "$LUKSIMG_ROOT_KEY_CRN"
 show luksimg unwrap --envelope web.envelope.json back.b64 && fail 'a disabled root key was used'
-note 'the service does not enable it at once:'
+note 'the service refuses to enable it within 30 seconds:'
 show luksimg rootkey enable --root-key-crn "$LUKSIMG_ROOT_KEY_CRN" && fail 'a root key was enabled within 30 seconds'
 
 title 'Done: three servers from one disk, and no plaintext key left on any disk'

@@ -73,7 +73,7 @@ must luksimg inspect $source
 
 title 'A key, and the disk encrypted with it'
 must luksimg keygen dek.b64
-note 'for IBM Cloud classic (SoftLayer), which takes LUKS1:'
+note 'for IBM Cloud classic (SoftLayer), which accepts LUKS1:'
 must luksimg encrypt --profile classic-luks --key-file dek.b64 $source classic.raw
 note 'and as LUKS2, from the raw disk:'
 must luksimg encrypt --key-file dek.b64 disk.raw luks2.img
@@ -138,7 +138,7 @@ in_guest() {
 if has linux && has cryptsetup && has dmsetup && has modprobe; then
 	note 'a guest with a real kernel, User-Mode Linux, opens them with dm-crypt:'
 	if in_guest classic.raw && in_guest luks2.img; then
-		note "the hashes are those of the disk, padded with zeros"
+		note "the hashes match that of the disk, padded with zeros"
 		agree+=("the kernel's dm-crypt")
 	fi
 	rm -f errors

@@ -3,7 +3,7 @@
 #
 #   scripts/fuzz.sh 30s          all of them
 #   scripts/fuzz.sh 10m 2/4      the second quarter
-#   scripts/fuzz.sh --list       no run: the folder of its module, its package and its name
+#   scripts/fuzz.sh --list       only list them: module folder, package and name
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}

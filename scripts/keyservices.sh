@@ -20,6 +20,6 @@ build() {
 	echo "keyservices: $2 cannot be built: see .cache/bin/$2.log"
 	status=1
 }
-build localkms localkms2 # of this version of ours
+build localkms localkms2 # the second version of our wrapper
 build vault minivault
 exit $status

@@ -73,10 +73,10 @@ luksimg encrypt -q --profile classic-luks --passphrase-file disk.key --volume-ke
 luksimg header backup -q made.luks header
 luksimg header restore -q plain.luks header
 show sha256sum made.luks plain.luks
-cmp made.luks plain.luks || fail 'the object is not what encrypt makes'
+cmp made.luks plain.luks || fail 'the object differs from the output of encrypt'
 show luksimg verify --passphrase-file disk.key disk.raw made.luks
 left=$(cd "$WORK/data/images" && find . -type f | sort | paste -sd' ')
-[ "$left" = './disk-luks.raw ./disk.job ./disk.raw' ] || fail "there is more than the objects: $left"
+[ "$left" = './disk-luks.raw ./disk.job ./disk.raw' ] || fail "the bucket has other files than the objects: $left"
 show aws --endpoint-url "$LUKSIMG_COS_URL" --region us-south s3api list-multipart-uploads --bucket images
 show luksimg shard abort $job
 echo

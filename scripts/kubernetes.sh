@@ -11,7 +11,7 @@
 #
 # The command gets kubectl and ctr in PATH, KUBECONFIG, CONTAINERD_ADDRESS, NODE (an address of this
 # machine that pods can reach), and WORK (a folder that is removed with the cluster). Nothing listens on
-# other machines' networks. At the end the sysctls that the kubelet changed are restored.
+# an external network. At the end the script restores the sysctls that the kubelet changed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 version=v1.34.4
@@ -34,7 +34,7 @@ build() {
 	mkdir -p "$bin" "$source" && cd "$source" || exit 1
 	export GOFLAGS=-mod=mod GOWORK=off CGO_ENABLED=0
 	dir=$(cd /tmp && go mod download -json "k8s.io/kubernetes@$version" | sed -n 's/^\t"Dir": "\(.*\)".*/\1/p')
-	[ -d "$dir" ] || die 'the Go module proxy does not have it'
+	[ -d "$dir" ] || die "the Go module proxy does not have k8s.io/kubernetes@$version"
 	sed -e 's|^module .*|module kubernetes|' -e "s|=> ./staging/src/\([^ ]*\)|=> \1 $staging|" "$dir/go.mod" >go.mod
 	cat "$dir/go.sum" >go.sum
 	go mod edit -require "k8s.io/kubernetes@$version"
@@ -180,7 +180,7 @@ stop_all() {
 
 build
 [ "${1:-}" = build ] && exit 0
-[ "$(id -u)" = 0 ] || die 'a kubelet and its pods need root'
+[ "$(id -u)" = 0 ] || die 'a kubelet and its pods need root: run this script as root'
 for p in etcd containerd runc ctr buildah openssl /usr/lib/cni/bridge; do command -v "$p" >/dev/null || die "$p is not installed"; done
 here=$PWD bridge=luksimg0
 export PATH=$bin:$PATH NODE=10.97.1.1

@@ -41,7 +41,7 @@ cd dist
 sha256sum --check --quiet SHA256SUMS
 version=$(echo luksimg_*_oci.tar) version=${version#luksimg_} version=${version%_oci.tar}
 
-# The archives have the same files, with a static binary, according to file.
+# Check that each archive has all files, and a binary that file(1) calls static.
 mkdir "$work/archives"
 for archive in luksimg_*.tar.gz luksimg_*.zip; do
 	folder=${archive%.tar.gz} folder=${folder%.zip}
@@ -81,8 +81,7 @@ if [ "${1:-}" != --once ]; then
 	ok "go build alone makes the same binary"
 fi
 
-# Install the debs in a root that has what a bare Debian has, man, bash-completion, and a software
-# PKCS#11 token.
+# Install the debs in a root with a bare Debian, man, bash-completion, and a software PKCS#11 token.
 deb=$(echo luksimg_*_amd64.deb) helper=$(echo luksimg-pkcs11_*_amd64.deb)
 if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	root=$cache/debian-root-softhsm.tar
@@ -101,7 +100,7 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	if inside dpkg -i /luksimg-pkcs11.deb >/dev/null 2>&1; then fail "$helper installs without luksimg"; fi
 	inside dpkg -P luksimg-pkcs11 >/dev/null 2>&1
 	inside dpkg -i /luksimg.deb >/dev/null
-	inside luksimg version | grep -q "commit $commit" || fail "the deb's luksimg version"
+	inside luksimg version | grep -q "commit $commit" || fail "luksimg of the deb prints another version"
 	inside man luksimg | grep -q 'encrypt' || fail "man luksimg"
 	inside man luksimg-encrypt | grep -q -e '--profile' || fail "man luksimg-encrypt"
 	inside bash -c '
@@ -130,7 +129,7 @@ if [ "$(id -u)" = 0 ] && has debootstrap && [ "$(uname -m)" = x86_64 ]; then
 	ok "$deb installs in a bare Debian: version, man, completion, encrypt; and can be removed"
 	ok "$helper too: a key on a token of SoftHSM encrypts and decrypts"
 else
-	skip "installing the deb needs root, debootstrap and a machine of its kind"
+	skip "installing the deb needs root, debootstrap and an x86_64 machine"
 fi
 
 # Install the rpms in an empty root, which has no C library.
@@ -266,8 +265,8 @@ if [ "${1:-}" != --once ]; then
 	[[ $said == *"luksimg v0.98.7,"*"commit $commit"* ]] || fail "luksimg of a tag prints: $said"
 	ok "a release of a tag: its version, its notes"
 
-	# go install finds the tag in this clone and other modules where the builds above found them. It
-	# does not change the caches.
+	# go install finds the tag in this clone, and other modules in the cache of the builds above. It
+	# does not change that cache.
 	install=(env "GOPROXY=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" "GOMODCACHE=$work/modules" "GOBIN=$work/bin" "GOFLAGS=-modcacherw -trimpath" CGO_ENABLED=0
 		GONOPROXY=github.com/luksimg GONOSUMDB=github.com/luksimg GIT_CONFIG_COUNT=1 "GIT_CONFIG_KEY_0=url.file://$tagged.insteadOf"
 		GIT_CONFIG_VALUE_0=https://github.com/luksimg/luksimg go install)

@@ -141,7 +141,7 @@ install_packages() {
 	case " ${packages[*]} " in *" munge "*) systemctl disable munge slurmctld slurmd >>"$log" 2>&1 ;; esac
 }
 
-# install_all PACKAGE...: install all packages, or those that this system has.
+# install_all PACKAGE...: install all packages, or those that this system offers.
 install_all() {
 	local package
 	# Lists can be missing or old. A package that this system lacks must not prevent the others.

@@ -5,7 +5,7 @@
 #
 #   scripts/stages.sh TARGET...
 #
-# MAKE is the make to run, and BEAT the seconds between two of these lines.
+# Environment: MAKE is the make program. BEAT is the interval of the elapsed-time lines, in seconds.
 set -u
 cd "$(dirname "$0")/.." || exit
 make=${MAKE:-make} interval=${BEAT:-60}

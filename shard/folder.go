@@ -78,14 +78,14 @@ func (t File) Begin(_ context.Context, size, partSize int64) (Upload, error) {
 // full adds a hint to the error for a full disk.
 func (t File) full(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return advice.With(err, "make room in "+filepath.Dir(t.Name)+", and run the same command again: what is there is kept")
+		return advice.With(err, "make room in "+filepath.Dir(t.Name)+", and run the same command again to resume")
 	}
 	return err
 }
 
 // taken returns the error for an image that another job makes.
 func (t File) taken(err error) error {
-	return advice.With(fmt.Errorf("another job is making %s: %w", t.Name, err), "give that one up: luksimg shard abort JOB")
+	return advice.With(fmt.Errorf("another job is making %s: %w", t.Name, err), "abort that job first: luksimg shard abort JOB")
 }
 
 // Free returns an error if Begin would refuse the image: because its name exists and may not be replaced
@@ -222,7 +222,7 @@ func (t File) Save(ctx context.Context, name string, b, old []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		// Compare as late as possible. Anything that is not a record is replaced.
+		// As late as can be. What is no record is replaced.
 		if now, e := t.Load(ctx, name); e == nil && !bytes.Equal(now, old) {
 			err = fmt.Errorf("%s: %w", name, ErrStale)
 		}
@@ -420,7 +420,7 @@ func (t File) appeared(err error) error {
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return advice.With(err, "move "+t.Name+" away, and finish the job again: what is there is kept")
+	return advice.With(err, "move "+t.Name+" away, and finish the job again: existing parts are kept")
 }
 
 // Close implements [Upload].

@@ -17,11 +17,11 @@ import (
 // RunOptions are the settings of [Job.Run].
 type RunOptions struct {
 	Shard int // from 0 on
-	// Jobs is the number of parts in memory at a time: Run encrypts one while it stores the others. Zero means as
+	// Jobs is the number of parts in memory at a time: Run encrypts one while it stores the others. Zero chooses as
 	// many as fit in 512 MiB, from two to four.
 	Jobs  int
 	Build luksimg.BuildOptions
-	// Stamp identifies the current version of the source. Unchanged, if not nil, returns an error if the source has
+	// Stamp identifies the present version of the source. Unchanged, if not nil, returns an error if the source has
 	// changed since.
 	Stamp     Stamp
 	Unchanged func() error
@@ -50,7 +50,7 @@ func (e *InterruptedError) Error() string { return e.Err.Error() }
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
 // Hint returns advice for a person.
-func (e *InterruptedError) Hint() string { return "run the same command again: what is there is kept" }
+func (e *InterruptedError) Hint() string { return "run the same command again to resume" }
 
 // rounds is the number of times that a run checks its stored parts. A concurrent run of the same shard can replace
 // them.

@@ -20,22 +20,22 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// Errors that a caller can act on. Match them with errors.Is.
+// Errors that a caller can act on.
 var (
 	// ErrJob means that a job is malformed or has another version.
 	ErrJob = advice.New("malformed job", "luksimg shard plan writes one")
 
 	// ErrSource means that the source has changed since the job was planned.
-	ErrSource = advice.New("the source has changed since the job was planned", "abort the job and plan it again: the parts so far are of the old source")
+	ErrSource = advice.New("the source has changed since the job was planned", "abort the job and plan it again: the existing parts come from the old source")
 
 	// ErrGone means that the unfinished image no longer exists: the job was aborted, or another process finished it.
-	ErrGone = advice.New("the unfinished image no longer exists", "if another process finishes the job just now, try again in a minute; if the job was given up, plan it again")
+	ErrGone = advice.New("the unfinished image no longer exists", "if another process is finishing the job, try again in a minute; if the job was aborted, plan it again")
 
 	// ErrReplaced means that a part differs from what its shard recorded.
-	ErrReplaced = advice.New("a part differs from what its shard recorded", "run the shard again that made it, and then finish the job again")
+	ErrReplaced = advice.New("a part differs from what its shard recorded", "run the shard that made it again, and then finish the job again")
 
 	// ErrStale means that another process has stored a record after this one read it. [Job.Run] reads it again.
-	ErrStale = advice.New("another process makes the same shard, and stores its record all the time", "end one of the two")
+	ErrStale = advice.New("another process is making the same shard, and keeps replacing its record", "stop one of the two")
 
 	// ErrRecord means that the record of a shard is malformed.
 	ErrRecord = advice.New("a record is damaged", "run its shard again, and then finish the job again")
@@ -45,20 +45,20 @@ var (
 type Target interface {
 	// Begin makes room for an image of size bytes, in parts of partSize bytes. The last part can be shorter.
 	Begin(ctx context.Context, size, partSize int64) (Upload, error)
-	// Resume returns the upload with an ID, as Begin made it. If it no longer exists, the error matches
+	// Resume returns the upload with an ID, as Begin made it. If it no longer exists the error matches
 	// [fs.ErrNotExist].
 	Resume(ctx context.Context, id string, size, partSize int64) (Upload, error)
 	// Abort removes what Begin made, in any state. It is not an error if nothing exists.
 	Abort(ctx context.Context, id string) error
-	// Open opens the finished image. If there is none, the error matches [fs.ErrNotExist].
+	// Open opens the finished image. If there is none the error matches [fs.ErrNotExist].
 	Open(ctx context.Context) (Image, error)
 	// Remove removes the finished image.
 	Remove(ctx context.Context) error
 
 	// Save stores a small file beside the image, atomically. old is its content as Load returned it. If another
 	// process has stored other content since, the error matches [ErrStale]. Load returns the content, or nil if the
-	// file does not exist. If the name is not that of a file, its error matches [ErrRecord]. Clear removes such
-	// files and their folder.
+	// file does not exist. If the name belongs to anything but a file, its error matches [ErrRecord]. Clear removes
+	// such files and their folder.
 	Save(ctx context.Context, name string, b, old []byte) error
 	Load(ctx context.Context, name string) ([]byte, error)
 	Clear(ctx context.Context, names []string) error

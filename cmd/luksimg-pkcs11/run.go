@@ -86,7 +86,7 @@ func (q *request) token(m *cryptoki.Module) (cryptoki.Token, error) {
 	case len(labels) == 0:
 		return cryptoki.Token{}, faultf(classToken, "no token is present")
 	}
-	return cryptoki.Token{}, faultf(classToken, "no such token; present are: %.1000s", strings.Join(labels, ", "))
+	return cryptoki.Token{}, faultf(classToken, "no such token; these are present: %.1000s", strings.Join(labels, ", "))
 }
 
 // fits reports whether a token has all wanted attributes.

@@ -37,10 +37,10 @@ wrote) from files, from standard input with -, or, without any, from IBM Cloud L
 reconstructs the audit trail of one image: root key created, data key wrapped, image imported, key
 unwrapped by the cloud, server provisioned. It flags what is missing, out of order or refused.
 
---root-key-crn, --image and --server say whose trail it is. Events of a key service do not name an image: with
---root-key-crn all events of the root key are shown, also of other images whose keys it wrapped.
+--root-key-crn, --image and --server select the trail. Events of a key service do not name an image, so
+--root-key-crn shows all events of the root key, including those of other images whose keys it wrapped.
 
---svg draws the chain of events as a time line, also if it is broken. A browser shows the drawing.
+--svg draws the chain of events as a timeline, even if the chain is broken. Open the drawing in a browser.
 
 The exit code is 1 if the chain is broken.` + cloudHelp,
 		Example: `  luksimg audit --root-key-crn CRN --image GLOBAL_IDENTIFIER events.json deploy.audit
@@ -52,11 +52,11 @@ The exit code is 1 if the chain is broken.` + cloudHelp,
 	f.StringVar(&o.of.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key (default: $"+envRootKey+")")
 	f.StringVar(&o.of.ImageID, "image", "", "only this image: the global identifier of the template, or the `ID` of the VPC image")
 	f.StringVar(&o.of.ServerID, "server", "", "only this server: its `ID`, or in classic infrastructure its host name with the domain")
-	f.StringSliceVar(&o.of.Services, "service", nil, "a further `NAME` that the cloud unwraps keys by; may be repeated")
-	f.StringVar(&o.ask.Query, "query", "", "what to ask Cloud Logs for (default: all audit events)")
-	f.StringVar(&o.ask.Syntax, "syntax", "dataprime", "of --query: dataprime or lucene")
-	f.StringVar(&o.ask.Tier, "tier", "frequent_search", "where Cloud Logs looks: frequent_search or archive")
-	f.DurationVar(&o.since, "since", 24*time.Hour, "how far back Cloud Logs looks")
+	f.StringSliceVar(&o.of.Services, "service", nil, "`NAME` or ID of another cloud service that unwraps keys; may be repeated")
+	f.StringVar(&o.ask.Query, "query", "", "query for Cloud Logs (default: all audit events)")
+	f.StringVar(&o.ask.Syntax, "syntax", "dataprime", "syntax of --query: dataprime or lucene")
+	f.StringVar(&o.ask.Tier, "tier", "frequent_search", "where Cloud Logs searches: frequent_search or archive")
+	f.DurationVar(&o.since, "since", 24*time.Hour, "how far back Cloud Logs searches")
 	o.svg.add(c, "the chain of events")
 	o.cloud.add(c, serviceLogs)
 	return c
@@ -74,7 +74,7 @@ func (o *auditVerbFlags) run(c *cobra.Command, files []string) error {
 	ctx, t := c.Context(), &o.Talk
 	o.of.RootKeyCRN = cmp.Or(o.of.RootKeyCRN, os.Getenv(envRootKey))
 	if o.of.RootKeyCRN == "" && o.of.ImageID == "" && o.of.ServerID == "" {
-		return rest.WithHint(errors.New("no root key, image or server was named"), "give --root-key-crn, --image or --server")
+		return rest.WithHint(errors.New("no root key, image or server is given"), "give --root-key-crn, --image or --server")
 	}
 	svg, abort, err := o.svg.create()
 	if err != nil {

@@ -19,9 +19,9 @@ func newBench(g *global) *cobra.Command {
 		Use:   "bench",
 		Short: "Measure how fast this computer encrypts",
 		Long: `Bench measures AES-XTS on this CPU, in GB/s (10^9 bytes a second), on one core and on all. It lists
-each implementation that the CPU can run, and marks the one in use. On x86 it also prints the share of
-the limit: what the AES units can do, measured with a loop of AES instructions that uses registers
-only. The data are in the cache. Bench takes less than 20 seconds.`,
+each implementation that the CPU can run, and marks the one in use. On x86 it also prints how
+close each comes to the limit of the AES units, measured with a loop of AES instructions that uses
+registers only. The data are in the cache. Bench takes less than 20 seconds.`,
 		Example: `  luksimg bench
   luksimg bench --benchfmt > new.txt && benchstat old.txt new.txt`,
 		Args: flags.Args(),

@@ -34,8 +34,8 @@ func newCheck(g *global) *cobra.Command {
 cost, hashes, key slots, tokens. It needs no key.
 
 A LUKS header is not authenticated. Whoever can write to the image can make it say that the data are
-not encrypted. So check an image before you give its key or write a secret to its disk. Check reads
-images that are compressed, in an archive or in a container image as they are.
+not encrypted. So check an image before you give its key or write a secret to its disk. Check also
+reads images that are compressed, in an archive or in a container image.
 
 --policy is cloud (what luksimg writes by default, and what its profiles need), fips (what FIPS 140-3
 approves), or a file with your own policy. --print prints a policy as JSON. The verbs that open an
@@ -144,7 +144,7 @@ func (o *checkFlags) read(ctx context.Context, name string) (*luks.Info, error) 
 	case found != nil:
 		return found, nil
 	case err == nil:
-		err = rest.WithHint(fmt.Errorf("%w: %w", luks.ErrNotLUKS, errNoHeader), "luksimg inspect FILE tells what it is; --partition checks LUKS in a partition of it")
+		err = rest.WithHint(fmt.Errorf("%w: %w", luks.ErrNotLUKS, errNoHeader), "luksimg inspect FILE shows what it is; --partition checks LUKS in one of its partitions")
 	}
 	return nil, in.wrap(err)
 }

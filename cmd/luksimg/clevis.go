@@ -25,7 +25,7 @@ func (o *clevisFlag) add(c *cobra.Command) {
 func (o *unlockFlags) byClevis(ctx context.Context, g *global, name string, h *luks.Header, use func(openedSlot) error) error {
 	if h.Version() == 1 {
 		return rest.WithHint(errors.New("LUKS1 has no tokens, and luksimg does not read clevis data in luksmeta"),
-			"clevis luks pass tells the passphrase of a key slot, which --passphrase-file takes")
+			"clevis luks pass prints the passphrase of a key slot, for --passphrase-file")
 	}
 	var failed []error
 	for _, k := range h.Tokens() {
@@ -78,7 +78,7 @@ func openBinding(ctx context.Context, g *global, name string, h *luks.Header, k 
 		failed = append(failed, err)
 	}
 	clear(passphrase)
-	return openedSlot{}, rest.WithHint(errors.Join(failed...), "the token is of another key slot, or the key of its key slot was changed: remove the token, and bind the key slot again")
+	return openedSlot{}, rest.WithHint(errors.Join(failed...), "the token belongs to another key slot, or its key slot has a new key: remove the token, and bind the key slot again")
 }
 
 func (s openedSlot) clear() {

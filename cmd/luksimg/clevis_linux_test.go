@@ -72,7 +72,7 @@ func TestTangTerminal(t *testing.T) {
 	if out := run(exit.Done, append([]string{"key", "change", "--clevis", "--generate-key", "new", "image"}, fastKDF...)...); !strings.Contains(out, `warning: token 0, "clevis", is for the previous key of key slot 1`) {
 		t.Errorf("%s", out)
 	}
-	if out := run(exit.WrongKey, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the token is of another key slot, or the key of its key slot was changed") {
+	if out := run(exit.WrongKey, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the token belongs to another key slot, or its key slot has a new key") {
 		t.Errorf("a key slot that was changed: %s", out)
 	}
 	server.Forget()
@@ -83,7 +83,7 @@ func TestTangTerminal(t *testing.T) {
 		t.Errorf("another thumbprint: %s", out)
 	}
 	server.Stop()
-	if out := run(exit.Failure, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: check that the server runs") {
+	if out := run(exit.Failure, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: is the server there") {
 		t.Errorf("a server that is down: %s", out)
 	}
 }

@@ -61,14 +61,14 @@ const envRootKey = "LUKSIMG_ROOT_KEY_CRN"
 const envCOSInstance = "LUKSIMG_COS_INSTANCE_CRN"
 
 // cosHelp is part of the help of verbs that use Object Storage.
-const cosHelp = cloudHelp + ` Without one, COS_HMAC_ACCESS_KEY_ID and COS_HMAC_SECRET_ACCESS_KEY are HMAC
-credentials, or the same names with AWS in place of COS_HMAC.`
+const cosHelp = cloudHelp + ` Without it,
+luksimg uses the HMAC credentials in COS_HMAC_ACCESS_KEY_ID and COS_HMAC_SECRET_ACCESS_KEY, or in
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`
 
 // cloudHelp is part of the help of verbs that use IBM Cloud.
 const cloudHelp = `
 
-Credentials are in the environment: IBMCLOUD_API_KEY has an API key, or @FILE to read it
-from a file.`
+Credentials come from the environment: IBMCLOUD_API_KEY holds an API key, or @FILE to read it from FILE.`
 
 // cloudFlags select the endpoints of IBM Cloud services.
 type cloudFlags struct {
@@ -94,7 +94,7 @@ func (o *cloudFlags) add(c *cobra.Command, names ...string) {
 		f.BoolVar(&o.private, "private", false, "as --network private")
 	}
 	if slices.Contains(names, serviceKMS) && f.Lookup("key-ring") == nil {
-		f.StringVar(&o.keyRing, "key-ring", "", "`ID` of the root key's key ring (default: all that this identity may use)")
+		f.StringVar(&o.keyRing, "key-ring", "", "`ID` of the root key's key ring (default: every key ring that this identity can use)")
 		f.BoolVar(&o.dedicated, "kms-dedicated", false, "the instance is in Key Protect Dedicated, at INSTANCE.api.REGION.kms.appdomain.cloud")
 	}
 	for _, s := range append([]string{serviceIAM}, names...) {

@@ -480,7 +480,7 @@ func TestAudit(t *testing.T) {
 	c.ok("audit", "events") // of the root key in the environment
 	cmd := c.command("luksimg", "audit", "events")
 	cmd.Env = append(cmd.Env, "LUKSIMG_ROOT_KEY_CRN=")
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no root key, image or server was named") {
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no root key, image or server is given") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -51,14 +51,14 @@ imports it. With - for DST, a raw disk or a VMDK goes to standard output.
 
 Some images need other files, such as a qcow2 image with a backing file or a differencing VHD.
 Convert refuses them unless --allow-backing is given. It then opens files in the folder of SRC, or below
-it, and no others: an image may name any file, and DST would hold a copy of it.
+it, and no others: an image can name any file, and DST would contain a copy of it.
 
-A disk in an OVA, a tar archive or a container image is read in place. oci:FOLDER is the layout of a
-container image. If there are several disks, --member names one.
+Convert reads a disk in an OVA, a tar archive or a container image in place. oci:FOLDER names an OCI image
+layout. --member selects one of several disks.
 
 If SRC is encrypted, convert asks for its key on the terminal unless a flag gives it.
 
-SRC may be an https:// address. --sha256-file compares the file as published with a list of checksums
+SRC can be an https:// address. --sha256-file compares the file as published with a list of checksums
 before DST appears.`,
 		Example: `  luksimg convert disk.qcow2 disk.raw
   luksimg convert --sha256-file SHA256SUMS https://example.com/disk.qcow2 disk.raw
@@ -80,16 +80,16 @@ func newDecrypt(g *global) *cobra.Command {
 		Use:   "decrypt SRC DST",
 		Short: "Decrypt an encrypted image into a plain one",
 		Long: `Decrypt opens the encrypted image SRC (LUKS, qcow2 or VHD) with a key and writes its plaintext to DST:
-a raw disk, or a VHD, VHDX, VMDK or qcow2 image. Only you may read DST. Zeros become holes. With - for
+a raw disk, or a VHD, VHDX, VMDK or qcow2 image. Only you can read DST. Zeros become holes. With - for
 DST, a raw disk or a VMDK goes to standard output.
 
-With - for SRC, decrypt reads a LUKS image from standard input. If the image ends early, that is an
-error, and nothing is left. A cut between two sectors cannot be detected.
+With - for SRC, decrypt reads a LUKS image from standard input. If the image ends early, decrypt
+fails and leaves no DST. It cannot detect a cut between two sectors.
 
-With --partition, decrypt opens LUKS in a partition of a disk, and DST is the disk in it.
+With --partition, decrypt opens LUKS in a partition of SRC, and DST is the plaintext of that partition.
 
-DST is as long as the disk in SRC. If the image was padded when it was made, as profile classic-luks
-does, DST is longer than the original disk.`,
+DST is as long as the disk in SRC. If encrypt padded the disk, as it does for profile
+classic-luks, DST is longer than the original disk.`,
 		Example: `  luksimg decrypt disk.luks disk.raw
   luksimg decrypt --key-file dek.b64 disk.luks - | sha256sum
   luksimg decrypt --partition 2 --key-file dek.b64 disk.raw root.raw
@@ -164,7 +164,7 @@ func (o *convertFlags) checkOptions() error {
 		return err
 	}
 	flag := map[string]string{"Fixed": "fixed", "BlockSize": "block-size", "SectorSize": "sector-size", "ClusterSize": "cluster-size", "Compression": "compression"}[e.Option]
-	return rest.WithHint(fmt.Errorf("--%s does not go with format %q", flag, e.Format), fmt.Sprintf("it is for --format %s; leave it off for another", e.For))
+	return rest.WithHint(fmt.Errorf("--%s does not apply to format %q", flag, e.Format), fmt.Sprintf("it is for --format %s; omit it for other formats", e.For))
 }
 
 // checkName warns if the name suggests another format. luksimg refuses to open a raw disk with such a name.

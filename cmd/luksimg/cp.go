@@ -39,11 +39,11 @@ folder and everything in it. If DST is an existing folder, the copy is made insi
 file goes to standard output.
 
 Cp reads ext2, ext3, ext4 and XFS, in every image format and through encryption. It never writes to the
-image. Without --partition it uses the partition that holds the root of a system.
+image. Without --partition it uses the partition that holds the root of an operating system.
 
-Only you may read the copy. Symbolic links and holes are kept, and so are permissions, except
-set-user-ID bits. Owners are not kept. Devices, pipes and sockets are left out. Nothing in the image can make cp
-write outside DST.`,
+Only you can open DST. Inside a copied folder, cp keeps permissions (without set-user-ID, set-group-ID
+and sticky bits), symbolic links and holes. It does not keep owners, and skips devices, pipes and sockets.
+Nothing in the image can make cp write outside DST.`,
 		Example: `  luksimg cp disk.qcow2:/etc/fstab fstab
   luksimg cp -r --partition 2 --key-file dek.b64 disk.raw:/var/log logs`,
 		Args: flags.Args("IMAGE:/PATH", "DST"),
@@ -58,7 +58,7 @@ write outside DST.`,
 	o.cloud.add(c, serviceCOS)
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "copy a folder")
 	f.BoolVar(&o.force, "force", false, "replace DST if it is a file")
-	f.Var(&o.maxSize, "max-size", "most bytes of data to copy (default: the size of the filesystem)")
+	f.Var(&o.maxSize, "max-size", "copy at most this many bytes of data (default: the size of the filesystem)")
 	f.Lookup("max-size").DefValue = ""
 	return c
 }
@@ -78,7 +78,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	ctx := c.Context()
 	name, from := cutImage(arg)
 	if image, to := cutImage(dst); to != "" && isFile(image) {
-		return rest.WithHint(fmt.Errorf("DST %s is in an image, and cp copies out of images only", dst), "luksimg serve --rw gives its disk to a system that writes to it")
+		return rest.WithHint(fmt.Errorf("DST %s is in an image, and cp copies out of images only", dst), "luksimg serve --rw serves the disk to a system that can write to it")
 	}
 	if from == "" {
 		return rest.WithHint(fmt.Errorf("%s names no file in an image", arg), "write the image, a colon, and a path that begins with a slash: disk.raw:/etc/fstab")
@@ -133,7 +133,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	case !f.Mode.IsDir():
 		err = fmt.Errorf("%s is a %s, which cp cannot copy", from, kindOf(f.Mode))
 	case !o.recursive:
-		err = rest.WithHint(fmt.Errorf("%s is a folder", from), "-r copies it, with all that is in it")
+		err = rest.WithHint(fmt.Errorf("%s is a folder", from), "-r copies it with everything in it")
 	default:
 		if stats, err = copyout.Folder(ctx, f, dst, opts); err != nil {
 			err = fmt.Errorf("%s: %w", from, err)
@@ -143,7 +143,7 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 		err = s.unchanged()
 	}
 	if errors.Is(err, copyout.ErrTooMuch) {
-		err = rest.WithHint(err, "where files share their data, --max-size allows more")
+		err = rest.WithHint(err, "if files share their data, --max-size allows more")
 	}
 	if err != nil {
 		return s.wrap(err)
@@ -163,7 +163,7 @@ func isFile(name string) bool {
 
 func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from string) error {
 	if f.Mode.IsDir() {
-		return rest.WithHint(s.wrap(fmt.Errorf("%s: a folder cannot be written to standard output", from)), "name the folder that the copy is to be")
+		return rest.WithHint(s.wrap(fmt.Errorf("%s: a folder cannot be written to standard output", from)), "name a new folder for the copy")
 	}
 	src, err := f.Content()
 	if err != nil {

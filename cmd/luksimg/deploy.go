@@ -40,36 +40,36 @@ func newDeploy(g *global) *cobra.Command {
 		Use:   "deploy [SRC]",
 		Short: "Encrypt, upload and import an image, and order a server, with one resumable command",
 		Long: `Deploy brings the disk image SRC to IBM Cloud, encrypted, so that servers can run from it: in classic
-infrastructure (SoftLayer), or with --profile vpc-qcow2 in VPC. It makes a data key, has the root key
-wrap it, and checks that it unwraps. Then it encrypts the image, uploads and imports it. With --order
+infrastructure (SoftLayer), or with --profile vpc-qcow2 in VPC. It makes a data key, wraps it with
+the root key, and checks that it unwraps. Then it encrypts the image, uploads and imports it. With --order
 it orders a server, which costs money.
 
 Deploy records each step in a file, NAME.deploy.json. If the run ends early, run the same command
-again to resume: it creates nothing twice. The exit code is then 5 if nothing else has to be done
-first. If the reply to an import or an order is lost, deploy checks whether it took effect, for as
+again to resume: it creates nothing twice. If that is all that is needed, the exit code is
+5. If the reply to an import or an order is lost, deploy checks whether it took effect, for as
 long as --settle says, before it retries. A finished deployment only reports its result when it is
 run again.
 
-The data key is stored only in wrapped form, in the envelope NAME.envelope.json. Without the root key
-that opens nothing. --keep-key writes the data key to a file.` + cloudHelp + `
+The data key is stored only in wrapped form, in the envelope NAME.envelope.json, which opens
+nothing without the root key. --keep-key writes the data key to a file.` + cloudHelp + `
 
 Deploy first checks for the authorizations that setup creates. --skip-authorization-check skips
-that, for an API key that cannot see them.
+this check, for an API key that cannot list them.
 
 Deploy checks the disk before it makes a key. The disk must not be larger than the cloud accepts, and
-must have a boot signature and, if luksimg can read its filesystem, cloud-init. If SRC has changed since the
-deployment began, by its size, its time or the ETag of an object, deploy stops until
---changed-source says what to do.
+must have a boot signature and, if luksimg can read its filesystem, cloud-init. Deploy stops if SRC
+has changed since the deployment began, unless --changed-source says what to do. It compares the size and
+the modification time of a file, and the ETag of an object.
 
 --profile classic-luks, the default, is the format of SoftLayer's end-to-end encryption, a raw
 LUKS1 file. classic-vhd is the encrypted VHD that IBM has documented for the same cloud since
 2019. vpc-qcow2 is for VPC.
 
---job JOB, in place of SRC, goes on from an image that shard finish made in Object Storage: profile, object and root
-key are those of the job, and nothing is encrypted or uploaded.
+--job JOB, in place of SRC, continues with an image that shard finish made in Object Storage. The profile, the
+object and the root key are those of the job. Deploy then encrypts and uploads nothing.
 
-SL_USERNAME and SL_API_KEY are those of classic infrastructure. luksimg setup makes what must
-be there: root key, bucket, authorization, and a key for --ibm-api-key-file.`,
+SL_USERNAME and SL_API_KEY hold the credentials for classic infrastructure. luksimg setup creates what deploy
+needs: root key, bucket, authorization, and an API key for --ibm-api-key-file.`,
 		Example: `  luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/ disk.vhd
   luksimg deploy --name web --os-code UBUNTU_22_64 --root-key-crn CRN --object cos://us-south/images/web.raw \
     --order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 disk.vhd

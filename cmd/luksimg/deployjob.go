@@ -33,11 +33,11 @@ func (o *deployFlags) finished(c *cobra.Command) (name string, _ *deploy.Source,
 	}
 	switch {
 	case !isCOS(j.Destination):
-		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is a file", o.job), "luksimg upload it, and luksimg import the object")
+		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is a file", o.job), "upload it with luksimg upload, and import the object with luksimg import")
 	case !j.Image.Encrypted():
-		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is not encrypted", o.job), "luksimg import the object, or plan it with --profile and --root-key-crn")
+		return "", nil, rest.WithHint(fmt.Errorf("%s: the image of the job is not encrypted", o.job), "import the object with luksimg import, or plan the job with --profile and --root-key-crn")
 	case j.Image.Profile == "" || j.Envelope == nil:
-		return "", nil, rest.WithHint(fmt.Errorf("%s: the job has no profile or no wrapped key", o.job), "plan it with --profile and --root-key-crn")
+		return "", nil, rest.WithHint(fmt.Errorf("%s: the job has no profile or no wrapped key", o.job), "plan the job with --profile and --root-key-crn")
 	}
 	e, err := wrap.ReadEnvelope(bytes.NewReader(j.Envelope))
 	if err != nil {

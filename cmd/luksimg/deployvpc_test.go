@@ -181,7 +181,7 @@ func TestExportVPC(t *testing.T) {
 	} {
 		c.fails(1, want, at(name)...)
 	}
-	if code, _, errs := c.run("luksimg", at("copy.qcow2")...); code != 0 || !strings.Contains(errs, "begun by an earlier run") || strings.Contains(errs, "accepted") {
+	if code, _, errs := c.run("luksimg", at("copy.qcow2")...); code != 0 || !strings.Contains(errs, "started by an earlier run") || strings.Contains(errs, "accepted") {
 		t.Errorf("the same export again: exit code %d\n%s", code, errs)
 	}
 	c.fails(4, "ibmcloud is images", "export", "--target", "vpc", "none", "cos://us-south/"+testBucket+"/x.qcow2")

@@ -31,8 +31,8 @@ synced, and matches the size and the ETag of the object. If the ETag is not an M
 checksum of the service instead.
 
 Until then FILE.download holds the data so far, and FILE` + cos.StateSuffix + ` the progress. If a download is
-interrupted the exit code is 5: run the same command again to resume. --abort removes both files
-instead. The exit code is 130 if the download is interrupted before the first part was saved.` + cosHelp,
+interrupted, the exit code is 5: run the same command again to resume. --abort removes both files
+instead. The exit code is 130 if the download is interrupted before the first part is saved.` + cosHelp,
 		Example: `  luksimg download cos://us-south/images/disk.raw disk.raw
   luksimg download --abort cos://us-south/images/disk.raw disk.raw`,
 		Args: flags.Args("cos://REGION/BUCKET/OBJECT", "FILE"),
@@ -70,7 +70,7 @@ func (o *downloadFlags) run(c *cobra.Command, uri, name string) error {
 	}
 	if o.abort {
 		if !isFile(name+cos.StateSuffix) && !isFile(name+cos.PartSuffix) {
-			return fmt.Errorf("%s: there is no download to give up", name)
+			return fmt.Errorf("%s: there is no download to abort", name)
 		}
 		if err := cos.DiscardFile(name); err != nil {
 			return err

@@ -39,33 +39,33 @@ func newEncrypt(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encrypt SRC DST",
 		Short: "Encrypt a disk image into a LUKS image",
-		Long: `Encrypt encrypts the disk image SRC with LUKS into DST. SRC is raw, qcow2, VHD, VHDX, VMDK or VDI; its
-content tells which. DST appears when it is complete and synced.
+		Long: `Encrypt encrypts the disk image SRC with LUKS into DST. SRC is a raw, qcow2, VHD, VHDX,
+VMDK or VDI image; encrypt detects which. DST appears when it is complete and synced.
 
-SRC may be compressed, in an OVA or a tar archive, or in a container image (oci:FOLDER is the layout of
-one). It is read in place; --member names one disk of several. If SRC is encrypted, --source-key-file
-opens it. If it needs other files, --allow-backing allows those in its own folder. Digests that an
-archive states are checked before DST appears.
+SRC can be compressed, or in an OVA, a tar archive or a container image (oci:FOLDER names an OCI image
+layout). Encrypt reads it in place; --member selects one of several disks. If SRC is encrypted,
+--source-key-file gives its key. If it needs other files, --allow-backing allows those in its own folder.
+If an archive states digests, encrypt compares them before DST appears.
 
-SRC and DST may be - for standard input (a raw disk) and standard output, or
-cos://REGION/BUCKET/OBJECT for an object in IBM Cloud Object Storage, without a copy on this disk. With
---verify, encrypt reads a new object back, and removes it if it differs. SRC may also be an https://
+SRC and DST can be - for standard input (a raw disk) and standard output, or
+cos://REGION/BUCKET/OBJECT for an object in IBM Cloud Object Storage, without a copy on this machine. With
+--verify, encrypt reads a new object back, and removes it if it differs. SRC can also be an https://
 address. --sha256-file compares the file as published with a list of checksums before DST appears.
 
-Encrypt asks for the key on the terminal unless a flag gives it. --key-file takes a file as it is, each
-byte of it. --passphrase-file removes one final newline. --generate-key makes a new key of 32 random
+Encrypt asks for the key on the terminal unless a flag gives it. --key-file uses every byte
+of a file. --passphrase-file removes one final newline. --generate-key makes a new key of 32 random
 bytes and writes it as base64 text.
 
-The cost of deriving the key does not depend on the machine. A passphrase takes Argon2id with 64 MiB,
-4 passes and 4 lanes (LUKS2), or PBKDF2 with 600000 iterations of SHA-256 (LUKS1). A generated key needs
-no stretching: PBKDF2 with 1000 iterations. --pbkdf and related flags set another cost. --iter-time
-measures one on this machine.
+The default cost of deriving the key does not depend on the machine. For a passphrase it is Argon2id with
+64 MiB, 4 passes and 4 lanes (LUKS2), or PBKDF2 with 600000 iterations of SHA-256 (LUKS1). A generated key
+needs no stretching: it gets PBKDF2 with 1000 iterations. --pbkdf and related flags set another cost.
+--iter-time finds the cost that takes a given time on this machine.
 
---kms URI, or --root-key-crn CRN, has a root key wrap the key into a token of the LUKS2 header. Whoever
-may use that root key opens the image by --kms, without another file. Unless a flag gives the key, it
-is a new one that is stored nowhere else.
+--kms URI, or --root-key-crn CRN, wraps the key with a root key and stores the wrapped key in a token of
+the LUKS2 header. Whoever can use that root key can open the image with --kms, without another file. Unless a flag
+gives the key, encrypt makes a new one, which is stored nowhere else.
 
---profile makes what a cloud accepts, and checks the key, the size and the name for it:
+--profile makes an image that a cloud accepts, and checks the key, the size and the name:
 classic-luks   IBM Cloud classic (SoftLayer), end-to-end encryption: LUKS1; the passphrase is
                the base64 text of the key, 32 to 512 characters
 classic-vhd    the same cloud, as documented since 2019: a VHD encrypted as vhd-util does;
@@ -88,14 +88,14 @@ vpc-qcow2      IBM Cloud VPC: qcow2 with LUKS1 inside; the passphrase is text on
 	g.kdf.add(c)
 	o.key.Add(c, "")
 	o.root.add(c, &g.cloud)
-	f.Lookup("kms").Usage = "have this root key wrap the key into a token of a LUKS2 image, by its `URI`: " + kmsNames + "; without a key, a new one that is written nowhere else"
+	f.Lookup("kms").Usage = "`URI` of a root key that wraps the key into a token of a LUKS2 image: " + kmsNames + "; unless a flag gives the key, it is new and written nowhere else"
 	f.Lookup("root-key-crn").Usage = "as --kms ibm:`CRN`"
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key (default: a random one)")
 	o.luks.add(c)
 	f.IntVar(&o.luks.keySlot, "key-slot", 0, "number of the new key slot")
 	f.StringVar(&o.header, "header", "", "write a detached header to `FILE`, which must not exist; the image opens only with it")
-	f.StringVar(&o.manifestFile, "manifest", "", "write what was made, and of what, to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
+	f.StringVar(&o.manifestFile, "manifest", "", "write a description of the image and its source to `FILE` as JSON; inspect finds it as DST"+manifest.Suffix)
 	f.BoolVar(&o.sha256, "sha256", false, "compute the SHA-256 of the disk and the image, for the result and the manifest; this takes longer")
 	f.BoolVar(&o.discardZeros, "discard-zeros", false, "leave holes in DST where SRC is zero; they decrypt to noise, and everyone can see where they are")
 	f.BoolVar(&o.verify, "verify", false, "read the result back, decrypt it and compare it with SRC before it appears")

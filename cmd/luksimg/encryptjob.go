@@ -76,7 +76,7 @@ func (j *encryptJob) open(c *cobra.Command, src string) (err error) {
 	}
 	if j.o.header != "" {
 		if j.header, err = output.Create(j.o.header, 0o600, false); err != nil {
-			return exit.HintKept(fmt.Errorf("header: %w", err), "a header is never replaced, with --force neither: choose another name")
+			return exit.HintKept(fmt.Errorf("header: %w", err), "a header is never replaced, not even with --force: choose another name")
 		}
 		j.opts.Header = j.header
 	}

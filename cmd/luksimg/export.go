@@ -25,18 +25,18 @@ func newExport(g *global) *cobra.Command {
 	o := &exportFlags{global: g}
 	c := &cobra.Command{
 		Use:   "export IMAGE OBJECT",
-		Short: "Copy an image template, or an image of VPC, to Object Storage",
+		Short: "Copy an image template, or a VPC image, to Object Storage",
 		Long: `Export copies the private template IMAGE of classic infrastructure (SoftLayer) to
 cos://REGION/BUCKET/OBJECT, and waits until that is done. IMAGE is its number, global identifier or name.
 Each disk becomes an object: image.vhd gives image-0.vhd, image-1.vhd and so on. The cloud writes with an API
 key; see --ibm-api-key-file.
 
 With --target vpc, IMAGE is the ID or name of a private image in VPC, and OBJECT is NAME.qcow2, or
-NAME.vhd if the image is not encrypted. A job called NAME makes it; the same command follows a job that
-an earlier run began. --json includes the wrapped data key of an encrypted image. The image service must
+NAME.vhd if the image is not encrypted. An export job called NAME makes it. If an earlier run began
+that job, export waits for it. --json includes the wrapped data key of an encrypted image. The image service must
 be allowed to write to the bucket:
 ibmcloud iam authorization-policy-create is cloud-object-storage Writer --source-resource-type image.` + cloudHelp + `
-SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
+SL_USERNAME and SL_API_KEY hold the credentials for classic infrastructure.`,
 		Example: `  luksimg export my-template cos://us-south/images/my-template.vhd
   luksimg export --target vpc my-image cos://us-south/images/my-copy.qcow2`,
 		Args: flags.Args("IMAGE", "OBJECT"),
@@ -44,7 +44,7 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.target, "target", deploy.Classic, "the cloud that has the image: classic or vpc")
-	f.StringVar(&o.region, "region", "", "the region of VPC (default: that of the object)")
+	f.StringVar(&o.region, "region", "", "the VPC region (default: that of the object)")
 	o.handover.add(c)
 	o.call.add(c)
 	o.cloud.add(c, serviceSoftLayer, serviceVPC)

@@ -103,7 +103,7 @@ func openInputFlags(ctx context.Context, name string, flags int) (*input, error)
 	}
 	if stdio.IsStream(name) { // opening a pipe can block forever
 		return nil, rest.WithHint(fmt.Errorf("%s can only be read in order, and this needs seeking", stdio.Name(name)),
-			"luksimg encrypt takes a raw disk in order, and decrypt a LUKS image, with - for SRC; write others to a file first")
+			"with - for SRC, luksimg encrypt reads a raw disk, and luksimg decrypt a LUKS image; write others to a file first")
 	}
 	f, err := stdio.Open(ctx, name, flags)
 	if err != nil {

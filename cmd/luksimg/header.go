@@ -84,11 +84,11 @@ func newHeaderRestore(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore FILE BACKUP",
 		Short: "Write a saved header back",
-		Long: `Restore writes a header back to its image. "header backup" or cryptsetup luksHeaderBackup saved it. The
-image must have a header with the same UUID and layout. If its header is lost, --force is needed.
-All key slots become those of the backup. If the command is interrupted, repeat it.
+		Long: `Restore writes the header in BACKUP, a file of "header backup" or cryptsetup luksHeaderBackup, to FILE. The
+image must have a header with the same UUID and layout. If its header is lost, use --force.
+The key slots of the backup replace all key slots of the image. If the command is interrupted, run it again.
 
-If the backup has another data offset than the image, restore refuses, even with
+If the data offset of the backup differs from that of the image, restore refuses, even with
 --force: it never writes to the data.`,
 		Example: `  luksimg header restore disk.luks disk.header`,
 		Args:    flags.Args("FILE", "BACKUP"),
@@ -154,7 +154,7 @@ with the other one.
 
 If something else is where the primary copy should be, such as a filesystem, a swap area or a partition
 table, repair refuses: somebody may have replaced the image on purpose, and the secondary copy is a
-leftover. --overwrite-signature says that the file is a LUKS image all the same.`,
+leftover. --overwrite-signature states that the file is still a LUKS image.`,
 		Example: `  luksimg header repair disk.luks`,
 		Args:    flags.Args("FILE"),
 	}, &o, func(e *luks.Editor) (bool, string, error) {
@@ -178,7 +178,7 @@ PBKDF2 only ("key convert" changes a slot), one hash, sectors of 512 bytes, no t
 		PreRunE: func(*cobra.Command, []string) error {
 			switch {
 			case format == "":
-				return rest.WithHint(errors.New("--format is missing"), "say which version the header is to have: --format luks1 or --format luks2")
+				return rest.WithHint(errors.New("--format is missing"), "give the version to convert to: --format luks1 or --format luks2")
 			case versions[format] == 0:
 				return fmt.Errorf("--format %q: want luks1 or luks2", format)
 			}

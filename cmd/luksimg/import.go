@@ -21,7 +21,7 @@ func addImage(c *cobra.Command, r *deploy.ImageRequest) {
 	f := c.Flags()
 	f.StringVar(&r.Name, "name", "", "the name of the image (default: that of the object)")
 	f.StringVar(&r.Note, "note", "", "a note for the template")
-	f.StringVar(&r.OSCode, "os-code", "", "the operating system: a `CODE` of import --list-os-codes, or a name of VPC")
+	f.StringVar(&r.OSCode, "os-code", "", "the operating system: a `CODE` from import --list-os-codes")
 	f.BoolVar(&r.CloudInit, "cloud-init", false, "the image has cloud-init, which an encrypted one needs")
 	f.BoolVar(&r.BYOL, "byol", false, "bring your own license, which an encrypted Red Hat image needs")
 }
@@ -51,9 +51,8 @@ or --wrapped-dek and --root-key-crn give both. The cloud also gets an API key th
 and use the root key; see --ibm-api-key-file.
 
 If the reply to an import is lost, luksimg checks whether it took effect, for as long as --settle
-says, before it retries.
-The same --name and --note find the template of an earlier run.` + cloudHelp + `
-SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
+says, before it retries. With the same --name and --note, import finds the template of an earlier run.` + cloudHelp + `
+SL_USERNAME and SL_API_KEY hold the credentials for classic infrastructure.`,
 		Example: `  luksimg import --envelope disk.envelope.json --os-code UBUNTU_22_64 --cloud-init cos://us-south/images/disk.raw
   luksimg import --target vpc --envelope disk.envelope.json --os-code ubuntu-22-04-amd64 cos://us-south/images/disk.qcow2
   luksimg import --list-os-codes
@@ -72,12 +71,12 @@ SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
 	addImage(c, &o.image)
 	f := c.Flags()
 	f.StringVar(&o.target, "target", deploy.Classic, "the cloud to import into: classic or vpc")
-	f.StringVar(&o.region, "region", "", "the region of VPC (default: that of the object)")
+	f.StringVar(&o.region, "region", "", "the VPC region (default: that of the object)")
 	f.StringVar(&o.envelope, "envelope", "", "`FILE` with the wrapped data key, as wrap makes it")
 	f.StringVar(&o.image.WrappedDEK, "wrapped-dek", "", "the wrapped data key (`TEXT`), which is no secret")
 	f.StringVar(&o.image.RootKeyCRN, "root-key-crn", "", "the `CRN` of the root key that wrapped it (default: $"+envRootKey+")")
 	f.BoolVar(&o.image.Encrypted, "is-encrypted", false, "the image is encrypted (implied by a wrapped data key)")
-	f.BoolVar(&o.list, "list-os-codes", false, "list the values of --os-code; with --target vpc and --region those of VPC")
+	f.BoolVar(&o.list, "list-os-codes", false, "list the values of --os-code; for VPC, add --target vpc and --region")
 	o.handover.add(c)
 	o.call.add(c)
 	o.cloud.addSettle(c)

@@ -35,20 +35,21 @@ func newInspect(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what an image is and what is in it",
-		Long: `Inspect shows the format of an image, its sizes and its header: for a VHD its kind and origin, for LUKS
-its cipher and key slots. It needs no key; with one, it looks into an encrypted image too.
+		Long: `Inspect shows the format of an image, its sizes and its header: for a VHD its type and the
+program that made it, for LUKS its cipher and key slots. It needs no key. With one, it also shows the
+contents of an encrypted image.
 
 It also shows the partitions, the filesystems, the operating system, and whether cloud-init is
 installed, which clouds need. It reads very little of the disk. With --partition it shows one partition,
-such as one that holds LUKS. Of an archive, an OVA or a container image it lists the disks; --member
-names one of several.
+such as one that holds LUKS. For an archive, an OVA or a container image it lists the disks; --member
+selects one of several.
 
---map lists where the disk has data and where it reads as zeros, as qemu-img map does, and draws it in
-a line. --check looks for errors in the structure of the image, as qemu-img check does; if it finds one, the
+--map lists where the disk has data and where it reads as zeros, as qemu-img map does, and draws a
+one-line map. --check looks for errors in the structure of the image, as qemu-img check does; if it finds one, the
 exit code is 1.
 
 --svg draws the layout of the image to scale: headers, key slots, tables, data, holes, partitions and
-filesystems. A browser shows the drawing.`,
+filesystems. Open the drawing in a browser.`,
 		Example: `  luksimg inspect disk.vhd
   luksimg inspect --json disk.luks
   luksimg inspect --partition 2 disk.raw

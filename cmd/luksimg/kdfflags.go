@@ -22,11 +22,11 @@ type kdfFlags struct {
 
 func (o *kdfFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.pbkdf, "pbkdf", "", "key derivation: argon2id, argon2i or pbkdf2 (default: see above)")
+	f.StringVar(&o.pbkdf, "pbkdf", "", "key derivation: argon2id, argon2i or pbkdf2 (default: argon2id for a passphrase in LUKS2, otherwise pbkdf2)")
 	f.Uint32Var(&o.memory, "pbkdf-memory", 0, "memory of Argon2 in KiB (default 65536)")
 	f.Uint32Var(&o.parallel, "pbkdf-parallel", 0, "lanes of Argon2 (default 4)")
-	f.Uint32Var(&o.forceIterations, "pbkdf-force-iterations", 0, "iterations of PBKDF2, or passes of Argon2 (default: see above)")
-	f.IntVar(&o.iterTime, "iter-time", 0, "choose the cost so that deriving the key takes this many milliseconds here")
+	f.Uint32Var(&o.forceIterations, "pbkdf-force-iterations", 0, "iterations of PBKDF2, or passes of Argon2 (default: 600000 for SHA-256, or 4; 1000 for a generated key)")
+	f.IntVar(&o.iterTime, "iter-time", 0, "choose the cost so that deriving the key takes this many milliseconds on this machine")
 }
 
 func (o *kdfFlags) check(c *cobra.Command) error {
@@ -58,8 +58,8 @@ type kdfLimits struct {
 
 func (l *kdfLimits) add(c *cobra.Command) {
 	f := c.Flags()
-	f.Var(&l.memory, "kdf-memory-limit", "most memory to open a key slot; k, M, G are powers of 1024 (default 4G)")
-	f.Uint64Var(&l.work, "kdf-work-limit", 0, "most work to open an image, for all its key slots: iterations of PBKDF2 per block of the key, or quarters of a KiB of Argon2 per pass (default 160000000)")
+	f.Var(&l.memory, "kdf-memory-limit", "maximum memory to open a key slot; k, M, G are powers of 1024 (default 4G)")
+	f.Uint64Var(&l.work, "kdf-work-limit", 0, "maximum work to open an image, for all its key slots: iterations of PBKDF2 per block of the key, or quarters of a KiB of Argon2 per pass (default 160000000)")
 }
 
 // apply returns o with the limits.

@@ -28,7 +28,7 @@ func hintKeepers(err error, tokens func() []luks.Token) error {
 		}
 	}
 	if ways != nil && missing {
-		hints = append(hints, "by its tokens, which luksimg token list shows, the image opens with "+strings.Join(ways, " or "))
+		hints = append(hints, "the tokens that luksimg token list shows open the image: use "+strings.Join(ways, " or "))
 	}
 	if h := hardwareHint(all); h != "" && len(hints) == 0 {
 		hints = append(hints, h)
@@ -48,7 +48,7 @@ func hintKeepers(err error, tokens func() []luks.Token) error {
 // for a token that is not bound to hardware.
 func hardware(t luks.Token) string {
 	enroll := func(unlock, since string) string {
-		return "there, systemd-cryptenroll --recovery-key " + unlock + "IMAGE" + since + " adds a recovery key, which --passphrase-file takes here"
+		return "there, systemd-cryptenroll --recovery-key " + unlock + "IMAGE" + since + " adds a recovery key, for --passphrase-file here"
 	}
 	switch {
 	case t.Type == "systemd-tpm2":
@@ -58,7 +58,7 @@ func hardware(t luks.Token) string {
 	case t.Type == "systemd-pkcs11":
 		return enroll("", "")
 	case t.Type == clevis.TokenType && strings.HasPrefix(t.Words(), "sealed to") && len(t.Keyslots) > 0:
-		return fmt.Sprintf("there, clevis luks pass -d IMAGE -s %d tells the passphrase, which --passphrase-file takes here", t.Keyslots[0])
+		return fmt.Sprintf("there, clevis luks pass -d IMAGE -s %d prints the passphrase, for --passphrase-file here", t.Keyslots[0])
 	}
 	return ""
 }

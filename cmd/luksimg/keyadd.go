@@ -27,11 +27,11 @@ down and type, as systemd-cryptenroll makes it. It is shown once, on the termina
 --recovery-file. It opens the image wherever a passphrase does, with or without dashes, spaces or
 capital letters.
 
-With --tang the image opens where a Tang server can be reached (LUKS2). With --sss it needs a number of
-several servers. A server learns nothing of the key. The key is generated, and stored in a token as
-clevis luks bind does: clevis opens the image at boot, and luksimg with --clevis. You must trust the keys
-of a server: give the thumbprint of its signing key by --thp, or in --sss as thp, or confirm it when
-asked.`,
+With --tang the image opens where a Tang server can be reached (LUKS2). With --sss it opens where a given
+number of several Tang servers can be reached. A server learns nothing about the key. Key add generates the
+key and stores it in a token, as clevis luks bind does. Then clevis opens the image at boot, and luksimg opens
+it with --clevis. You must trust the keys of a server: give the thumbprint of its signing key with --thp, or
+in --sss as thp, or confirm it when asked.`,
 		Example: `  luksimg key add disk.luks
   luksimg key add --key-file dek.b64 --new-key-file second.b64 disk.luks
   luksimg key add --key-file dek.b64 --recovery disk.luks
@@ -71,7 +71,7 @@ asked.`,
 	fresh.add(c)
 	recovery.add(c)
 	bind.add(c)
-	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot (default: the first free one)")
+	c.Flags().IntVar(&slot, "key-slot", luks.AnySlot, "number of the new key slot; -1 is the first free one")
 	return c
 }
 

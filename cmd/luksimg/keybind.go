@@ -25,7 +25,7 @@ func (o *bindFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.tang, "tang", "", "add a key that opens where the Tang server at this `URL` can be reached")
 	f.StringVar(&o.thumbprint, "thp", "", "`THUMBPRINT` of the Tang server's signing key (default: luksimg asks)")
-	f.StringVar(&o.sss, "sss", "", "add a key that opens with a number of several Tang servers: `JSON` as for clevis encrypt sss")
+	f.StringVar(&o.sss, "sss", "", "add a key that opens where some of several Tang servers can be reached: `JSON` as for clevis encrypt sss")
 }
 
 func (o *bindFlags) given() bool { return o.tang != "" || o.sss != "" }
@@ -88,12 +88,12 @@ func (g *global) trustTang(ctx context.Context, url string, thumbprints []string
 	refused := fmt.Errorf("tang %s: %w", url, clevis.ErrTrust)
 	switch {
 	case errors.Is(err, term.ErrNoTerminal):
-		return rest.WithHint(refused, "give the thumbprint of its signing key with --thp, which tang-show-keys or jose jwk thp tells on the server; on a terminal you are asked")
+		return rest.WithHint(refused, "give the thumbprint of its signing key with --thp, which tang-show-keys or jose jwk thp prints on the server; on a terminal luksimg asks")
 	case err != nil:
 		state.Restore()
 		return err
 	case !yes:
-		return rest.WithHint(refused, "you did not trust them")
+		return rest.WithHint(refused, "you answered no")
 	}
 	return nil
 }

@@ -61,8 +61,8 @@ func newKeyConvert(g *global) *cobra.Command {
 	c := g.editingSlot(&cobra.Command{
 		Use:   "convert FILE",
 		Short: "Give a key slot another key derivation function or cost",
-		Long: `Convert re-creates the key slot that opens with the given key. The new slot opens with the same key, by
-another key derivation function or cost.`,
+		Long: `Convert re-creates the key slot that opens with the given key. The new slot opens with the same key, but
+uses another key derivation function or cost.`,
 		Example: `  luksimg key convert --key-file dek.b64 --pbkdf pbkdf2 disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: func(c *cobra.Command, _ []string) error { return fresh.check(c, &key.key) },

@@ -33,7 +33,7 @@ func newKeygen(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keygen [FILE]",
 		Short: "Make a new key",
-		Long: `Keygen writes a new random key to FILE, which only you may read. The key is base64 text on one line,
+		Long: `Keygen writes a new random key to FILE, which only you can read. The key is base64 text on one line,
 without a newline, so that the file works as a passphrase here and in cryptsetup, QEMU and IBM Key
 Protect. Keygen never replaces a file. With - for FILE the key goes to standard output, if that is a
 pipe or a file.
@@ -43,9 +43,9 @@ Keep the key: without it the data are lost.
 With --kms local:FILE it makes a root key in that file instead: 32 random bytes, for wrap. Whoever has a
 root key can open every image whose key it wrapped.
 
-With --standard-key CRN the key is that of a standard key in IBM Key Protect, which luksimg rootkey
-create --standard makes: as base64 text, or with --raw as bytes, which an encrypted VHD needs. Whoever
-may read the standard key has the key of the image.` + cloudHelp,
+With --standard-key CRN, keygen does not make a key: it writes a standard key from IBM Key Protect to FILE,
+as base64 text, or with --raw as bytes, which an encrypted VHD needs. luksimg rootkey create --standard makes
+a standard key. Whoever can read it has the key of the image.` + cloudHelp,
 		Example: `  luksimg keygen dek.b64
   luksimg keygen --bytes 64 --raw volume.key
   luksimg keygen --kms local:root.key
@@ -91,7 +91,7 @@ may read the standard key has the key of the image.` + cloudHelp,
 	c.Flags().IntVar(&n, "bytes", defaultKeyBytes, fmt.Sprintf("how many random bytes, from 16 to %d", wrap.MaxRandom))
 	c.Flags().BoolVar(&raw, "raw", false, "write bytes, not base64 text")
 	c.Flags().StringVar(&kms, "kms", "", "make a root key in a file: local:`FILE`")
-	c.Flags().StringVar(&standard, "standard-key", "", "use a standard key in Key Protect: its `CRN`")
+	c.Flags().StringVar(&standard, "standard-key", "", "write the standard key with this `CRN` in Key Protect")
 	g.cloud.add(c, serviceKMS)
 	return c
 }

@@ -44,10 +44,10 @@ const (
 const keyServiceHelp = `
 
 vault:MOUNT/KEY is a key of the transit engine of HashiCorp Vault or OpenBao, at VAULT_ADDR, with the
-token in VAULT_TOKEN, VAULT_TOKEN_FILE or ~/.vault-token; VAULT_NAMESPACE and VAULT_CACERT are as with
-its own client. awskms:ARN is a symmetric key of AWS KMS, in the region of its ARN, with the
-credentials of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or of the profile
-AWS_PROFILE in ~/.aws/credentials; AWS_ENDPOINT_URL_KMS is another address of the service.` + pkcs11Help
+token in VAULT_TOKEN, VAULT_TOKEN_FILE or ~/.vault-token; VAULT_NAMESPACE and VAULT_CACERT work as in the
+vault client. awskms:ARN is a symmetric key of AWS KMS, in the region of its ARN, with the credentials in
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or those of the profile AWS_PROFILE in
+~/.aws/credentials; AWS_ENDPOINT_URL_KMS sets another address of the service.` + pkcs11Help
 
 // environmentFiles are the environment variables that name files to read.
 var environmentFiles = []string{envVaultTokenFile, envVaultCACert, envAWSCredentials, envPKCS11Module}
@@ -101,7 +101,7 @@ func trusting(ctx context.Context, name string) (*http.Client, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, rest.WithHint(fmt.Errorf("%s: no PEM certificate in the file", name), "name the file with the certificate of the authority that the server's is from")
+		return nil, rest.WithHint(fmt.Errorf("%s: no PEM certificate in the file", name), "name the file with the certificate of the authority that signed the server's certificate")
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}

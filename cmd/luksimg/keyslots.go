@@ -19,7 +19,7 @@ func newKey(g *global) *cobra.Command {
 		Use:   "key",
 		Short: "List and change the key slots of a LUKS image",
 		Long: `Key lists the key slots of a LUKS image, or changes them in place. Each key slot opens the image with
-its own key; the data stay as they are. The image opens at each moment, even if the command is killed.
+its own key; the data stay as they are. The image can be opened at any moment, even if the command is killed.
 
 With --partition, key works on LUKS in a partition of a disk. Changes need a raw disk, and touch only
 that partition.
@@ -158,7 +158,7 @@ func newKeyTest(g *global) *cobra.Command {
 	var unlock unlockFlags
 	c := g.reading(&cobra.Command{
 		Use:     "test FILE",
-		Short:   "Tell whether a key opens the image, and which key slot",
+		Short:   "Check whether a key opens the image, and report its key slot",
 		Example: `  luksimg key test --key-file dek.b64 disk.luks`,
 		Args:    flags.Args("FILE"),
 		PreRunE: keys.Check,
@@ -175,6 +175,6 @@ func newKeyTest(g *global) *cobra.Command {
 	})
 	unlock.addKey(c, g)
 	g.kdf.add(c)
-	unlock.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only")
+	unlock.keySlot = c.Flags().Int("key-slot", luks.AnySlot, "try this key slot only; -1 is any")
 	return c
 }

@@ -87,7 +87,7 @@ func withAddress(err error, name string) error {
 	}
 	scheme, _, ok := strings.Cut(name, ":")
 	if ok && len(scheme) > 1 && (strings.Contains(name, "://") || slices.Contains([]string{"docker-archive", "oci-archive", "docker-daemon", "containers-storage"}, scheme)) {
-		return rest.WithHint(err, "an image is a file, or what is at https://HOST/PATH, cos://REGION/BUCKET/OBJECT, or in the folder of a container image, oci:FOLDER; fetch others first")
+		return rest.WithHint(err, "an image is a file, https://HOST/PATH, cos://REGION/BUCKET/OBJECT, or oci:FOLDER for the folder of a container image; fetch any other first")
 	}
 	return err
 }

@@ -37,9 +37,9 @@ func newLs(g *global) *cobra.Command {
 it. -l adds permissions, owner, size and time in UTC. -R includes subfolders and lists paths.
 
 Ls reads ext2, ext3, ext4 and XFS, in every image format and through encryption. It does not replay the
-journal. Without --partition it uses the partition that holds the root of a system.
+journal. Without --partition it uses the partition that holds the root of an operating system.
 
-Characters that would control the terminal are shown as escape sequences.`,
+Ls prints control characters in escaped form, such as \x1b.`,
 		Example: `  luksimg ls disk.qcow2 /boot
   luksimg ls -l --partition 2 --key-file dek.b64 disk.raw /etc`,
 		Args: func(c *cobra.Command, got []string) error {

@@ -89,7 +89,7 @@ func newRoot() *cobra.Command {
 and inspects them, without root, qemu or cryptsetup.
 
 Results go to standard output. Messages, progress and errors go to standard error.
-Exit codes: 0 done, 1 failure or usage, 3 the images differ, or a header does not conform to a policy, 4 refused by a service,
+Exit codes: 0 done, 1 failure or wrong usage, 3 the images differ, or a header does not conform to a policy, 4 refused by a service,
 5 interrupted: run the same command again to resume, 12 wrong passphrase,
 130 cancelled.`,
 		Example: `  luksimg keygen dek.b64

@@ -27,7 +27,7 @@ func newMeasure(g *global) *cobra.Command {
 		Short: "Print the size of the image that encrypt would write",
 		Long: `Measure prints the exact length, in bytes, of the file that encrypt would write from SRC with the same
 flags. For LUKS it reads no data, unless SRC is compressed without an index. With --size it needs no
-SRC: it then measures a VHD or qcow2 image as if the disk were empty.`,
+SRC; it then measures a VHD or qcow2 image as if the disk were empty.`,
 		Example: `  luksimg measure disk.qcow2
   luksimg measure --profile classic-luks --size 100G`,
 		Args: flags.InPlace("size", "SRC"),

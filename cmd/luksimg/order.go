@@ -30,8 +30,8 @@ an image in VPC.
 
 --dry-run has the service check the order without placing it (classic infrastructure only).
 
-An order is never repeated. If the reply to it is lost, luksimg looks for the server.` + cloudHelp + `
-SL_USERNAME and SL_API_KEY are those of classic infrastructure.`,
+Order never repeats an order. If the reply is lost, it looks for the server instead.` + cloudHelp + `
+SL_USERNAME and SL_API_KEY hold the credentials for classic infrastructure.`,
 		Example: `  luksimg order --dry-run --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 my-image
   luksimg order --hostname web1 --domain example.com --cpu 2 --memory 4096 --datacenter dal13 my-image
   luksimg order --target vpc --region us-south --hostname web1 --zone us-south-1 --vpc-profile bx2-2x8 --vpc VPC --subnet SUBNET my-image`,

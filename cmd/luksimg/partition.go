@@ -32,7 +32,7 @@ func (in *input) writable() (luks.File, error) {
 		return in.f, nil
 	case in.partition.Format != luksimg.Raw:
 		return nil, rest.WithHint(fmt.Errorf("%w: changing a partition of a %s image in place", image.ErrUnsupported, in.partition.Format),
-			"luksimg convert makes a raw disk, of which that is done")
+			"luksimg convert makes a raw disk, whose partitions luksimg can change")
 	}
 	return in.partition.Writable(in.f), nil
 }

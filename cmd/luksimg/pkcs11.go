@@ -26,10 +26,10 @@ const envPKCS11Module = "PKCS11_MODULE_PATH"
 // pkcs11Help is part of the help of verbs that use a root key.
 const pkcs11Help = `
 
-pkcs11:token=TOKEN;object=KEY is a key on a PKCS#11 token, AES or RSA, by a URI of RFC 7512. After a ? it may
-have module-path=FILE, the module (default: PKCS11_MODULE_PATH), and pin-source=FILE, the PIN; /dev/fd/N is
-an open descriptor. luksimg prompts for the PIN otherwise, and tries it once. The program luksimg-pkcs11
-must be installed.`
+pkcs11:token=TOKEN;object=KEY is an AES or RSA key on a PKCS#11 token, named by a URI of RFC 7512. After a ?
+the URI can have module-path=FILE for the module (default: PKCS11_MODULE_PATH), and pin-source=FILE for the
+PIN; /dev/fd/N is an open descriptor. Without pin-source, luksimg prompts for the PIN, and tries it once. The
+program luksimg-pkcs11 must be installed.`
 
 // A pinBook holds the PINs of a run, so that luksimg asks for each only once. refused is the error of a refused PIN,
 // after which luksimg tries no other.
@@ -98,7 +98,7 @@ const maxPIN = 4 << 10
 
 // readPIN reads a PIN from a file and removes a final newline.
 func readPIN(ctx context.Context, name string) ([]byte, error) {
-	const hint = "pin-source names a file that holds the PIN, and nothing else but a final newline"
+	const hint = "pin-source names a file with the PIN only, with or without a final newline"
 	pin, err := stdio.ReadFile(ctx, name, maxPIN)
 	if err != nil {
 		return nil, rest.WithHint(fmt.Errorf("pin-source: %w", err), hint)
@@ -123,7 +123,7 @@ func runPKCS11(ctx context.Context, request []byte) ([]byte, error) {
 	if err := cmd.Run(); err != nil {
 		clear(out.b)
 		line, _, _ := bytes.Cut(bytes.TrimSpace(talk.b), []byte("\n"))
-		return nil, rest.WithHint(fmt.Errorf("%s: %w: %s", path, err, line), "if it does not even start, it is for another system: docs/pkcs11.md tells how to make it; if it crashes, the module does")
+		return nil, rest.WithHint(fmt.Errorf("%s: %w: %s", path, err, line), "if it does not start, it was built for another system: docs/pkcs11.md explains how to build it; if it crashes, the module is at fault")
 	}
 	return out.b, nil
 }
@@ -153,7 +153,7 @@ func findPKCS11() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", rest.WithHint(fmt.Errorf("%s, which loads PKCS#11 modules, is not installed", name), "put it beside luksimg, or on the PATH: go install github.com/luksimg/luksimg/cmd/luksimg-pkcs11@latest makes it")
+		return "", rest.WithHint(fmt.Errorf("%s, which loads PKCS#11 modules, is not installed", name), "put it beside luksimg, or on the PATH: go install github.com/luksimg/luksimg/cmd/luksimg-pkcs11@latest builds it")
 	}
 	return path, nil
 }

@@ -87,7 +87,7 @@ func TestPKCS11(t *testing.T) {
 	} {
 		fails(t, x.code, x.want, "decrypt", "--kms", x.kms, image, at("no"))
 	}
-	fails(t, exit.Failure, "no such token; present are: \"luksimg test\"", "encrypt", "--kms", strings.Replace(key("new"), "%20test", "", 1), at("disk"), at("no"))
+	fails(t, exit.Failure, "no such token; these are present: \"luksimg test\"", "encrypt", "--kms", strings.Replace(key("new"), "%20test", "", 1), at("disk"), at("no"))
 	fails(t, exit.Refused, "not found", "encrypt", "--kms", key("absent"), at("disk"), at("no"))
 	fails(t, exit.Failure, "is read", "encrypt", "--force", "--kms", key("new"), at("disk"), at("pin"))
 	t.Setenv(envPKCS11Module, h.Module)

@@ -26,7 +26,7 @@ type policyFlag struct {
 }
 
 func (o *policyFlag) add(c *cobra.Command) {
-	c.Flags().StringVar(&o.name, "policy", "", "policy to which the LUKS header must conform before a key is tried: "+strings.Join(policy.Names(), ", ")+", or a `FILE`")
+	c.Flags().StringVar(&o.name, "policy", "", "policy to which the LUKS header must conform before luksimg tries a key: "+strings.Join(policy.Names(), ", ")+", or a `FILE`")
 }
 
 func (o *policyFlag) given() bool { return o.policy != nil }
@@ -82,5 +82,5 @@ func (o *policyFlag) looked() error {
 	if !o.given() || o.applied {
 		return nil
 	}
-	return rest.WithHint(errNoHeader, "the image is not encrypted, or not by LUKS; leave --policy out if that is what you expect")
+	return rest.WithHint(errNoHeader, "the image is not encrypted, or not with LUKS; if you expect that, omit --policy")
 }

@@ -40,9 +40,10 @@ version, sector size or key derivation. No plaintext touches the disk. SRC does 
 
 Use it when somebody who had a key of SRC must lose access: they may have kept its volume key.
 
-DST opens with the key that opened SRC, or with the new key that a flag gives, and with those of
---add-key-file. DST keeps the label, subsystem, flags and sector size of SRC. Other key slots and tokens
-cannot be copied; reencrypt names them. With --kms, DST gets a new token by the same root key.`,
+DST opens with the key that opened SRC, or with the new key that a flag gives, and also with the keys of
+--add-key-file. DST keeps the label, subsystem, flags and sector size of SRC. Reencrypt cannot copy other
+key slots and tokens; it lists them. With --kms, it wraps the key for DST into a new token with the same
+root key.`,
 		Example: `  luksimg reencrypt --key-file old.b64 --generate-key new.b64 disk.luks new.luks
   luksimg reencrypt --key-file dek.b64 --format luks1 disk.luks disk.luks1`,
 		Args: flags.Args("SRC", "DST"),
@@ -54,8 +55,12 @@ cannot be copied; reencrypt names them. With --kms, DST gets a new token by the 
 	g.kdf.add(c)
 	o.newKey.key.Add(c, "new-")
 	f.StringVar(&o.newKey.generate, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
-	f.StringArrayVar(&o.addKeyFiles, "add-key-file", nil, "one more key slot of DST, for the key in `FILE`; may be repeated")
+	f.StringArrayVar(&o.addKeyFiles, "add-key-file", nil, "add a key slot to DST for the key in `FILE`; may be repeated")
 	o.luks.add(c)
+	f.Lookup("format").Usage = "container: luks1 or luks2 (default luks2)"
+	f.Lookup("sector-size").Usage, f.Lookup("sector-size").DefValue = "sector size of the encryption in bytes (default: that of SRC)", "0"
+	f.Lookup("label").Usage = "label of the image (LUKS2; default: that of SRC)"
+	f.Lookup("subsystem").Usage = "subsystem label of the image (LUKS2; default: that of SRC)"
 	f.BoolVar(&o.verify, "verify", false, "decrypt the result and compare it with SRC before it appears")
 	o.jobs.Add(c)
 	f.BoolVar(&o.force, "force", false, "replace DST if it exists")

@@ -29,13 +29,12 @@ func newRewrap(g *global) *cobra.Command {
 		Use:   "rewrap [IMAGE]",
 		Short: "Renew a wrapped key, after a rotation or with another root key",
 		Long: `Rewrap replaces the wrapped key in an envelope, or in the token of the LUKS2 image IMAGE, in place. The
-new one is wrapped by the newest version of the same root key, without showing the key; or by
-another root key, which --new-root-key-crn or --new-kms names. The data stay as they are. If you gave the
-old wrapped key to a cloud, give it the new one. An envelope of version 1, which is not bound to its
-image, becomes one of version 2.
+newest version of the same root key wraps the key again, without showing it. Or another root key wraps it,
+which --new-root-key-crn or --new-kms names. The data stay as they are. If you gave the old wrapped key to a
+cloud, give it the new one. An envelope of version 1, which is not bound to its image, becomes one of version 2.
 
-The envelope names its root key in a service; --kms local:FILE names one in a file. A token always
-needs --kms: no image makes luksimg contact a service.` + keyServiceHelp + cloudHelp,
+The envelope names its root key if a service keeps it. For a root key in a file, give --kms local:FILE. A
+token always needs --kms: no image makes luksimg contact a service.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg rewrap --envelope disk.raw.envelope.json
   luksimg rewrap --envelope disk.envelope.json --kms local:root.key --new-root-key-crn "$CRN"
   luksimg rewrap --kms ibm disk.luks
@@ -90,7 +89,7 @@ func (o *rewrapFlags) run(c *cobra.Command) error {
 		return errors.New("--partition needs an IMAGE with a token")
 	}
 	if o.envelope == "" {
-		return rest.WithHint(errors.New("no envelope was named, and no image"), "name an envelope with --envelope FILE, or as the argument an IMAGE that has a token")
+		return rest.WithHint(errors.New("neither an envelope nor an image is given"), "name an envelope with --envelope FILE, or as the argument an IMAGE that has a token")
 	}
 	e, root, key, err := o.root.openEnvelope(ctx, t, o.envelope)
 	if err != nil {
@@ -123,7 +122,7 @@ func (o *rewrapFlags) inPlace(c *cobra.Command, name string) error {
 	case o.envelope != "":
 		return errors.New("--envelope and IMAGE exclude each other")
 	case !o.root.given():
-		return rest.WithHint(errors.New("no root key is given"), "name the one of the token with --kms URI")
+		return rest.WithHint(errors.New("no root key is given"), "name the root key of the token with --kms URI")
 	}
 	at, err := o.placeFor(ctx, name, o.part)
 	if err != nil {

@@ -110,7 +110,7 @@ func (o *rootKeyFlags) rootKeyOf(ctx context.Context, e *wrap.Envelope) (*wrap.R
 	}
 	lost := errors.Is(err, os.ErrNotExist) || errors.Is(err, local.ErrFile) && !errors.Is(err, local.ErrMode)
 	if lost && u.Scheme == kmsuri.Local {
-		err = rest.WithHint(err, "the root key file that wrapped the key is needed, or a copy of it: a new root key does not open the image")
+		err = rest.WithHint(err, "use the root key file that wrapped the key, or a copy of it: a new root key does not open the image")
 	}
 	return root, err
 }
@@ -136,7 +136,7 @@ func (o *rootKeyFlags) openEnvelope(ctx context.Context, t *talk.Talk, name stri
 		return nil, nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if !e.Bound() {
-		t.Warn("%s has version 1, in which an exchange for another envelope cannot be detected: luksimg rewrap --envelope %s makes it version %d",
+		t.Warn("%s has version 1, so luksimg cannot detect whether it belongs to another image: luksimg rewrap --envelope %s makes it version %d",
 			name, name, wrap.EnvelopeVersion)
 	}
 	return e, root, key, nil

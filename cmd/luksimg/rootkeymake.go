@@ -63,8 +63,8 @@ func newRootKeyCreate(g *global) *cobra.Command {
 		Short: "Make a root key in the key service, and print its CRN",
 		Long: `Create has the service make a root key, and prints its CRN. Nobody ever sees the key itself.
 
-With --standard it makes a standard key: 32 bytes that the service keeps, and gives to identities that
-may read them. luksimg keygen --standard-key uses it as the key of an image.` + cloudHelp,
+With --standard it makes a standard key: 32 bytes that the service keeps, and returns to
+identities that are allowed to read them. luksimg keygen --standard-key uses it as the key of an image.` + cloudHelp,
 		Example: `  luksimg rootkey create --kms-instance-crn CRN images
   luksimg rootkey create --kms-instance-crn CRN --key-ring prod --create-key-ring images`,
 		Args: flags.Args("NAME"),
@@ -94,8 +94,8 @@ func newRootKeyImport(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import NAME",
 		Short: "Import your own key as a root key, and print its CRN",
-		Long: `Import makes a root key of your own 16, 24 or 32 bytes, and prints its CRN. They travel encrypted with
-an import token of the service, in addition to TLS.
+		Long: `Import makes a root key from your own 16, 24 or 32 bytes, and prints its CRN. The bytes travel encrypted
+with an import token of the service, in addition to TLS.
 
 Keep a copy of the bytes in a safe place: if the service loses the root key, or you leave the service,
 you need them to unwrap your keys. luksimg keygen --raw FILE makes 32 bytes.` + cloudHelp,

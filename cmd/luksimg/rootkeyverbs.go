@@ -74,7 +74,7 @@ func (o *rootKeyVerb) open(ctx context.Context, flag, variable string) (*keyprot
 
 // missingCRN returns the error for a missing flag with a CRN.
 func missingCRN(flag string) error {
-	return rest.WithHint(errors.New("--"+flag+" is missing"), "ibmcloud resource service-instance NAME shows the CRN of an instance, luksimg rootkey list those of its root keys")
+	return rest.WithHint(errors.New("--"+flag+" is missing"), "ibmcloud resource service-instance NAME shows the CRN of an instance, luksimg rootkey list the CRNs of its root keys")
 }
 
 // change calls f on the root key, logs the action, and prints what was done.
@@ -103,10 +103,10 @@ func newRootKeyRotate(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rotate",
 		Short: "Give a root key a new version",
-		Long: `Rotate gives the root key a new version. New keys are wrapped by it; older versions still unwrap what
+		Long: `Rotate gives the root key a new version. The new version wraps new keys; older versions still unwrap what
 they wrapped. luksimg rewrap renews the wrapped key in an envelope.
 
-A root key that was imported needs new bytes, 16, 24 or 32, given as to import. A root key can be
+An imported root key needs 16, 24 or 32 new bytes, with the flags of rootkey import. A root key can be
 rotated once an hour.` + cloudHelp,
 		Example: `  luksimg rootkey rotate --root-key-crn CRN
   luksimg rootkey rotate --root-key-crn CRN --key-file new.key`,

@@ -36,17 +36,17 @@ func newServe(g *global) *cobra.Command {
 		Short: "Serve an image as a disk to QEMU, nbdcopy and others, over NBD",
 		Long: `Serve offers the disk in IMAGE to other programs over NBD (Network Block Device), without root and
 without a plaintext copy. It prints the URI for clients. It runs until it is interrupted, or with --once until
-the last client has left. In a script's background, where shells ignore SIGINT, end it with kill PID.
+the last client has left. In the background of a script, where shells ignore SIGINT, stop it with kill PID.
 
 By default serve makes a Unix socket in a temporary folder that no other user can enter. --socket and
---listen choose another address. One that other machines can reach needs --tls-certificates. Every user of
-this machine can connect to a loopback address.
+--listen choose another address. An address that other machines can reach requires --tls-certificates. Every
+user of this machine can connect to a loopback address.
 
-The disk is read-only. With --rw clients also write, to LUKS images and raw disks in place; other
-formats are only read. No other luksimg can change the image while it is served.
+The disk is read-only. With --rw, clients can also write to LUKS images and raw disks, in place. Other
+formats stay read-only. No other luksimg process can change the image while it is served.
 
 With --encrypt, serve works the other way round: IMAGE is a plain disk, and clients see the LUKS image that
-it would become, with the key that the flags give and a header made when the server starts.`,
+encrypt would make of it. The flags give the key. Serve makes a new header when it starts.`,
 		Example: `  luksimg serve --key-file dek.b64 disk.luks
   luksimg serve --key-file dek.b64 --socket /run/user/1000/disk.sock --rw disk.luks
   luksimg serve --once --encrypt --format luks1 --key-file dek.b64 disk.qcow2 | { read -r uri; nbdcopy "$uri" disk.luks; }
@@ -61,8 +61,8 @@ it would become, with the key that the flags give and a header made when the ser
 	g.kdf.add(c)
 	o.listen.add(c)
 	f.BoolVar(&o.rw, "rw", false, "let clients write to a LUKS image or a raw disk")
-	f.BoolVar(&o.once, "once", false, "end when the last client has left")
-	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that IMAGE would become, with the flags of encrypt")
+	f.BoolVar(&o.once, "once", false, "exit when the last client has left")
+	f.BoolVar(&o.encrypt, "encrypt", false, "serve the LUKS image that encrypt would make of IMAGE with the same flags")
 	o.luks.add(c)
 	f.Lookup("format").Usage = "container: luks1 or luks2 (default luks2)"
 	g.web.add(c)
@@ -178,7 +178,7 @@ type served struct {
 // changed adds a hint if another program has changed the image.
 func (d *served) changed() error {
 	if err := d.unchanged(); err != nil {
-		return rest.WithHint(err, "clients have read some of what was there before, and some of what is there now")
+		return rest.WithHint(err, "clients may have read a mixture of old and new data")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ type listenFlags struct {
 
 func (o *listenFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.socket, "socket", "", "listen on a Unix socket of this name, which must not exist and is removed at the end")
+	f.StringVar(&o.socket, "socket", "", "listen on a Unix socket with this name, which must not exist; serve removes it at the end")
 	f.StringVar(&o.address, "listen", "", "listen on this `HOST:PORT`; port 0 is any free port")
 	f.StringVar(&o.certificates, "tls-certificates", "", "require TLS, with server-cert.pem, server-key.pem and ca-cert.pem in this folder, as for QEMU")
 	f.BoolVar(&o.verifyPeer, "tls-verify-peer", true, "require client certificates signed by ca-cert.pem; otherwise everyone who can connect can read the disk")

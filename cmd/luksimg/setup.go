@@ -26,16 +26,18 @@ func newSetup(g *global) *cobra.Command {
 	o := &setupFlags{global: g}
 	c := &cobra.Command{
 		Use:   "setup",
-		Short: "Create what an encrypted import needs: root key, bucket, service id, authorization",
+		Short: "Create what an encrypted import needs: root key, bucket, service ID, authorization",
 		Long: `Setup looks for what an encrypted import needs, shows what is missing, and creates it:
 
   - a root key in Key Protect, unless --root-key-crn names one
   - a regional bucket in the region of the root key; --bucket-key has the root key protect it
-  - a service id for the importer, which may read the bucket's service instance and the
-    instance of the root key, and no more; and an API key for it, written to --api-key-file
-  - the authorization of Cloud Block Storage to use the root key, without which encrypted
-    images import and their servers do not start; with --target vpc that of the image
-    service of VPC too, to read the instance of Object Storage
+  - a service ID for the importer, which can read the Object Storage instance of the bucket
+    and the instance of the root key, and no more; and an API key for it, written to
+    --api-key-file
+  - the authorization of Cloud Block Storage to use the root key: without it, encrypted images
+    import, but their servers do not start
+  - with --target vpc, the authorization of the VPC image service to read the Object Storage
+    instance
 
 Setup changes nothing that exists: a second run does nothing. --dry-run only prints the requests, and the
 ibmcloud commands that do the same.` + cloudHelp,
@@ -53,9 +55,9 @@ ibmcloud commands that do the same.` + cloudHelp,
 	f.StringVar(&o.Region, "region", "", "the region of the bucket (default: that of the root key)")
 	f.StringVar(&o.Class, "class", "standard", "the class of the bucket: standard, vault, cold or smart")
 	f.BoolVar(&o.BucketKey, "bucket-key", false, "have the root key protect a new bucket too (SSE-KP)")
-	f.StringVar(&o.ServiceID, "service-id", "luksimg-import", "the name of the service id")
+	f.StringVar(&o.ServiceID, "service-id", "luksimg-import", "the name of the service ID")
 	f.StringVar(&o.APIKeyName, "api-key-name", "luksimg-import", "the name of its API key")
-	f.StringVar(&o.apiKeyFile, "api-key-file", "", "write a new API key to `FILE`, which must not exist and which only you may read (default: no API key)")
+	f.StringVar(&o.apiKeyFile, "api-key-file", "", "write a new API key to `FILE`, which must not exist and which only you can read (default: no API key)")
 	f.StringVar(&o.Account, "account", "", "the `ID` of the account (default: that of the API key in use)")
 	f.StringVar(&o.target, "target", deploy.Classic, "where images will go: classic or vpc")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the requests and commands, and change nothing")

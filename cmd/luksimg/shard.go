@@ -21,15 +21,15 @@ import (
 func newShard(g *global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "shard",
-		Short: "Have many machines make one image",
+		Short: "Make one image on many machines",
 		Long: `Shard lets many machines make one encrypted image, or one fixed VHD. Each machine makes a part of it, a shard.
 
   plan     reads the metadata of the disk, and writes the file JOB, which holds no secret
   run      makes one shard, on each machine
   finish   checks that all shards exist, and completes the image, on any machine
 
-All machines must reach the image: on a shared filesystem, or in Object Storage. Its bytes are those that
-encrypt would write with the same header, or convert. Shard is not a scheduler: an engine such as Slurm or
+All machines must reach the image: on a shared filesystem, or in Object Storage. It has the same bytes
+as one that encrypt writes with the same header, or convert. Shard is not a scheduler: an engine such as Slurm or
 Kubernetes runs it as an array of tasks. See docs/shard.md.`,
 		Example: `  luksimg shard plan --key-file dek.b64 --shards 16 cos://us-south/disks/web.qcow2 cos://us-south/images/web.luks web.job
   luksimg shard run --key-file dek.b64 --shard 3/16 web.job
@@ -78,7 +78,7 @@ func (g *global) jobOutput(ctx context.Context, name string, force bool) (o jobO
 
 // hintJob adds a hint to the error for a job that exists.
 func hintJob(err error) error {
-	return exit.HintKept(err, "luksimg shard status JOB tells how far the job is, and shard run goes on with it; shard abort JOB removes one that is done with; --force gives up what was made of it")
+	return exit.HintKept(err, "luksimg shard status JOB shows the progress of the job, and shard run continues it; shard abort JOB removes a job that is no longer needed; --force discards its unfinished image")
 }
 
 func (o jobOutput) abort() {

@@ -33,7 +33,7 @@ func newShardFinish(g *global) *cobra.Command {
 		Short: "Complete an image from its shards",
 		Long: `Finish checks that all parts of the image exist as the shards made them. Then it gives the image its name, by
 renaming a file or by completing the upload of an object. It reads samples of the image back, or with --verify
-the whole image, and compares them with the checksums of the parts. If they differ no image remains, and the
+the whole image, and compares them with the checksums of the parts. If they differ, no image remains, and the
 exit code is 3. luksimg verify compares the image with SRC.
 
 If shards are missing, finish names them, and the exit code is 5: run them, and finish again. It is also 5 if

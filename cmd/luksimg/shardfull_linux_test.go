@@ -61,7 +61,7 @@ ls mnt
 	for name, want := range map[string][]string{
 		"plan":         {noRoom + "luksimg writes the whole output", "code 1\n.:\ndisk\nkey\nmnt\nsum\n\nmnt:\nfill\n"},
 		"plan again":   {noRoom + "luksimg writes the whole output", "code 1\n", "shard 0:  done"},
-		"part":         {"error: part 1: write ", noRoom + "make room in ", "what is there is kept\ncode 1\n", "shard 0:  waiting"},
+		"part":         {"error: part 1: write ", noRoom + "make room in ", "run the same command again to resume\ncode 1\n", "shard 0:  waiting"},
 		"finish":       {"2 of 2 shards are missing", "code 5\n"},
 		"part again":   {"1 made", "code 0\n"},
 		"record":       {"error: write ", "-0.json.", noRoom + "make room in ", "code 1\n", "shard 0:  waiting", "\n1\n"},

@@ -45,12 +45,12 @@ func newShardPlan(g *global) *cobra.Command {
 makes room for the image, and writes JOB for shard run. JOB holds no secret: whoever runs a shard needs the
 key too.
 
-SRC is a file that all machines see by this path, cos://REGION/BUCKET/OBJECT, an https:// address, or
-oci:FOLDER, a container image in a folder that all machines see. A file that must be unpacked as a whole
-cannot be read in parts: unpack it first. SRC must not change until the job is finished.
+SRC is a file that all machines see under this path, cos://REGION/BUCKET/OBJECT, an https:// address, or
+oci:FOLDER, a container image in a folder that all machines see. Shards cannot read
+parts of a file that must be unpacked as a whole: unpack it first. SRC must not change until the job is finished.
 
-DST is a file, which is made in the folder DST` + shard.FolderSuffix + `, or cos://REGION/BUCKET/OBJECT, an upload
-that shard finish completes. Until shard finish or shard abort, it takes up storage but has no name.
+DST is a file, which the shards make in the folder DST` + shard.FolderSuffix + `, or cos://REGION/BUCKET/OBJECT, an
+upload that shard finish completes. Until shard finish or shard abort, it takes up storage but has no name.
 
 The image has up to 10,000 parts of --part-size, 5M to 5G. --shards sets the number of shards. A shard
 consists of whole parts. The format, the profile and the key are as with encrypt. With --kms or
@@ -73,7 +73,7 @@ and no envelope.`,
 	g.kdf.add(c)
 	o.key.Add(c, "")
 	o.root.add(c, &g.cloud)
-	f.Lookup("kms").Usage = "have this root key wrap the key into JOB, by its `URI`: " + kmsNames + "; without a key, a new one that is written nowhere else"
+	f.Lookup("kms").Usage = "`URI` of a root key that wraps the key into JOB: " + kmsNames + "; unless a flag gives the key, it is new and written nowhere else"
 	f.Lookup("root-key-crn").Usage = "as --kms ibm:`CRN`"
 	f.StringVar(&o.generateKey, "generate-key", "", "make a new key and write it to `FILE`, which must not exist")
 	f.StringVar(&o.volumeKeyFile, "volume-key-file", "", "`FILE` with the volume key (default: a random one)")
@@ -138,7 +138,7 @@ func (o *shardPlanFlags) checkPlan(c *cobra.Command, src string) error {
 // checkFixed refuses flags for encryption, because a fixed VHD is not encrypted.
 func (o *shardPlanFlags) checkFixed(c *cobra.Command) error {
 	if o.made() != luksimg.VHD || o.profile != "" {
-		return rest.WithHint(fmt.Errorf("--fixed does not go with format %q", cmp.Or(o.profile, string(o.made()))), "it is for --format vhd, and for an image that is not encrypted; leave it off for another")
+		return rest.WithHint(fmt.Errorf("--fixed does not apply to format %q", cmp.Or(o.profile, string(o.made()))), "it is for --format vhd, and for an image that is not encrypted; omit it for other formats")
 	}
 	encrypts := &cobra.Command{}
 	other := encryptFlags{global: &global{}}
@@ -148,7 +148,7 @@ func (o *shardPlanFlags) checkFixed(c *cobra.Command) error {
 	encrypts.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	for _, name := range names {
 		if name != "format" && c.Flags().Changed(name) {
-			return rest.WithHint(fmt.Errorf("--%s does not go with --fixed: a fixed VHD is not encrypted", name), "leave it off, or leave off --fixed for an encrypted VHD")
+			return rest.WithHint(fmt.Errorf("--%s does not apply with --fixed: a fixed VHD is not encrypted", name), "omit it, or omit --fixed for an encrypted VHD")
 		}
 	}
 	return nil

@@ -68,11 +68,11 @@ func newShardRun(g *global) *cobra.Command {
 --shard I/N chooses the shard, with I from 0. N is optional and must be the number in the plan. Without the
 flag, an array engine supplies I in ` + indexNames() + `.
 
-The key is given as to decrypt, or the root key that wrapped it into JOB unwraps it: --kms or --root-key-crn
-names that root key, or only its service. Without these flags and a key, $LUKSIMG_ROOT_KEY_CRN names it. A
-fixed VHD has no key.
+The flags for the key are those of decrypt. If a root key wrapped the key into JOB, it can also unwrap it:
+--kms or --root-key-crn names that root key, or only its service. Without these flags and without a key,
+$LUKSIMG_ROOT_KEY_CRN names it. A fixed VHD has no key.
 
-A shard can run twice, at once on two machines, or again after it was killed: run skips parts that exist as
+A shard can run on two machines at once, or again after it was killed: run skips parts that exist as
 recorded. If the image is finished, run does nothing. If run is interrupted, the exit code is 5. A source
 that has changed since the plan is an error.
 
@@ -84,7 +84,7 @@ Run keeps a few parts of the image in memory at a time: see --parts.` + keyServi
 	}
 	f := c.Flags()
 	f.StringVar(&o.shard, "shard", "", "make shard I, from 0 on, of N: `I/N` (default: from the array engine)")
-	f.StringVar(&o.from, "source", "", "read this `SRC` in place of the one in JOB: the same file by another name")
+	f.StringVar(&o.from, "source", "", "read this `SRC` in place of the one in JOB: the same file under another name")
 	o.key.Add(c, "")
 	o.root.add(c, &g.cloud)
 	f.Lookup("kms").Usage = "the root key that wrapped the key into JOB, by its `URI`: " + kmsNames + "; ibm, vault or awskms for the one that JOB names"
@@ -122,12 +122,12 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 			case text == "":
 				text, from = v, name
 			case v != text:
-				return 0, rest.WithHint(fmt.Errorf("%s is %.20q, but %s is %.20q", from, text, name, v), "say which shard is meant: --shard I/N")
+				return 0, rest.WithHint(fmt.Errorf("%s is %.20q, but %s is %.20q", from, text, name, v), "give the shard with --shard I/N")
 			}
 		}
 	}
 	if text == "" {
-		return 0, rest.WithHint(errors.New("no shard is given"), "--shard I/N says which, I from 0 on; an array engine says it by "+indexNames())
+		return 0, rest.WithHint(errors.New("no shard is given"), "give --shard I/N, where I counts from 0; an array engine gives I in "+indexNames())
 	}
 	number, of, hasOf := strings.Cut(text, "/")
 	i, err := strconv.Atoi(number)
@@ -139,9 +139,9 @@ func (o *shardRunFlags) which(j *shard.Job) (int, error) {
 	case err != nil || hasOf && from != "--shard":
 		return 0, fmt.Errorf("%s %.40q: want I/N", from, text)
 	case n != j.Shards:
-		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has %s", from, text, term.Count(j.Shards, "shard", "shards")), "the number of tasks is that of shard plan --shards")
+		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has %s", from, text, term.Count(j.Shards, "shard", "shards")), "run as many tasks as the job has shards")
 	case i < 0 || i >= n:
-		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has shards 0 to %d", from, text, n-1), "shards are counted from 0 on: have the array begin there")
+		return 0, rest.WithHint(fmt.Errorf("%s %s: the job has shards 0 to %d", from, text, n-1), "shards count from 0: start the array at 0")
 	}
 	return i, nil
 }

@@ -172,7 +172,7 @@ func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
 	}
 	t.WarnAll(s.name+": ", c.Obstacles())
 	if s.img != nil && !s.img.InOrder && c.CloudInit == contents.NotFound {
-		t.Warn("%s: the disk lacks cloud-init, which the cloud needs: a server from this image will have no network and no user", s.name)
+		t.Warn("%s: the disk lacks cloud-init, which the cloud needs: a server made from this image will have no network and no user", s.name)
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *diskSource) inside(ctx context.Context, t *talk.Talk) {
 func (s *diskSource) label(t *talk.Talk, r *luksimg.Result) {
 	c := r.Change()
 	if c.Longer > 0 && c.Longer < int64(c.SectorSize) { // a profile adds more than that
-		t.Say("the disk became %d bytes longer: it needs whole sectors of %d bytes", c.Longer, c.SectorSize)
+		t.Say("the disk became %d bytes longer, because it needs whole sectors of %d bytes", c.Longer, c.SectorSize)
 	}
 	t.WarnAll("", c.Warnings(s.looked()))
 }

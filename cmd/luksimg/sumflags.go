@@ -31,8 +31,8 @@ type sumFlags struct {
 
 func (o *sumFlags) add(c *cobra.Command, what string) {
 	f := c.Flags()
-	f.StringVar(&o.hex, "source-sha256", "", "the SHA-256 (or SHA-512) of the file "+what+" as published (compressed, if it is), in `HEX`")
-	f.StringVar(&o.list, "sha256-file", "", "take the checksum of "+what+" from this `FILE`, a list as sha256sum writes it (SHA256SUMS), which may be at an https:// address")
+	f.StringVar(&o.hex, "source-sha256", "", "SHA-256 or SHA-512 of the file "+what+" as published, before any decompression, in `HEX`")
+	f.StringVar(&o.list, "sha256-file", "", "take the checksum of "+what+" from this `FILE`, a list as sha256sum writes it (SHA256SUMS), or from an https:// address")
 }
 
 // check validates the flags before any file is opened.

@@ -90,7 +90,7 @@ token export write it. The token is for the key slots that it names, and those o
 	}, "token %d added", func(e *luks.Editor) (int, error) { return e.AddToken(text, n) })
 	f := c.Flags()
 	f.StringVar(&file, "json-file", "-", "`FILE` with the token, or - for standard input")
-	f.IntVar(&n, "token-id", luks.AnyToken, "number of the token (default: the first free one)")
+	f.IntVar(&n, "token-id", luks.AnyToken, "number of the token; -1 is the first free one")
 	f.IntSliceVar(&slots, "key-slot", nil, "number of a key slot that the token is for; may be repeated")
 	return c
 }

@@ -35,9 +35,9 @@ type unpackFlags struct {
 func (o *unpackFlags) add(c *cobra.Command, what string) {
 	f := c.Flags()
 	f.BoolVar(&o.never, "no-unpack", false, "use "+what+" as it is, even if it is compressed")
-	f.Var(&o.max, "max-unpacked", "largest unpacked size of a compressed "+what+", in bytes (default: 256M plus 1100 times its own length)")
-	f.Var(&o.window, "max-window", "most memory that decompressing "+what+" can need, in bytes (default 128M)")
-	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for sources that must be unpacked first (default: the one for temporary files)")
+	f.Var(&o.max, "max-unpacked", "largest unpacked size of a compressed "+what+", in bytes (default: 256M plus 1100 times its compressed size)")
+	f.Var(&o.window, "max-window", "maximum memory to decompress "+what+", in bytes (default 128M)")
+	f.StringVar(&o.scratchDir, "scratch-dir", "", "`FOLDER` for sources that must be unpacked first (default: the system's temporary folder)")
 	f.StringVar(&o.member, "member", "", "`NAME` of the disk in "+what+", if it is an archive with several (default: the only one)")
 	f.StringVar(&o.ociImage, "oci-image", "", "`NAME` of the container image in "+what+": its platform, tag or digest (default: the only one)")
 	f.Lookup("max-unpacked").DefValue, f.Lookup("max-window").DefValue = "", ""

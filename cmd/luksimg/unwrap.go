@@ -26,11 +26,11 @@ func newUnwrap(g *global) *cobra.Command {
 		Use:   "unwrap KEYFILE",
 		Short: "Get the key of an image back from its envelope or its token",
 		Long: `Unwrap gets the key of an image back: the root key unwraps the wrapped key of an envelope, or with --kms
-and --image that of a token in the image's header. It writes the key to KEYFILE, a new file that only
-you may read; decrypt takes it as --key-file. It never replaces a key file. With - for KEYFILE the key
-goes to standard output, if that is a pipe or a file.
+and --image the one in a token of the image. It writes the key to KEYFILE, a new file that only you can read,
+for decrypt --key-file. It never replaces a key file. With - for KEYFILE the key goes to standard output, if
+that is a pipe or a file.
 
-The envelope names its root key in a service; --kms local:FILE names one in a file.` + keyServiceHelp + cloudHelp,
+The envelope names its root key if a service keeps it. For a root key in a file, give --kms local:FILE.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg unwrap --envelope disk.raw.envelope.json dek.b64
   luksimg unwrap --kms local:root.key --image disk.luks dek.b64
   luksimg unwrap --envelope disk.envelope.json --kms local:root.key - |
@@ -96,7 +96,7 @@ func (o *unwrapFlags) run(c *cobra.Command, dst string) error {
 // fromToken gets the key from a token of the image.
 func (o *unwrapFlags) fromToken(c *cobra.Command, dst string, out keyOutput) error {
 	if !o.root.given() {
-		return rest.WithHint(errors.New("no root key is given"), "name the one of the token with --kms URI, or an envelope with --envelope FILE")
+		return rest.WithHint(errors.New("no root key is given"), "name the root key of the token with --kms URI, or an envelope with --envelope FILE")
 	}
 	in, err := openLUKS(c.Context(), o.global, o.image, 0, "", luks.OpenOptions{})
 	if err != nil {

@@ -42,20 +42,20 @@ func newUpload(g *global) *cobra.Command {
 		Use:   "upload FILE cos://REGION/BUCKET/OBJECT",
 		Short: "Upload an image to IBM Cloud Object Storage",
 		Long: `Upload sends FILE to Object Storage in parallel parts. The object appears when it is complete and its
-size and ETag match. In some encrypted buckets an ETag is not an MD5 sum. For those, upload compares the
+size and ETag match. In some encrypted buckets an ETag is not an MD5 sum. There, upload compares the
 service's checksums, or reads the object again.
 
 The bucket must be regional, because imports need that. Upload refuses a cross-region or single-site
 bucket, a file of more than 10 TB, and more than 10,000 parts, before it sends anything.
 
-The progress of the upload is in FILE` + uploadSuffix + `. If an upload is interrupted the exit code is 5: run the
-same command again to resume. --abort removes it from the service instead. The exit code is 130 if the upload
-is interrupted before the first part was saved, or if the file is sent in one piece. Other failures have exit
-code 1. With - for FILE, --abort removes all unfinished uploads of the object, including
-those of other programs and of an encrypt that was killed.
+Upload keeps its progress in FILE` + uploadSuffix + `. If an upload is interrupted, the exit code is 5: run
+the same command again to resume. --abort removes the upload from the service instead. The exit code is 130
+if the upload is interrupted before the first part is saved, or if the file is sent in one piece. With - for
+FILE, --abort removes all unfinished uploads of the object, including those of other programs and of an
+encrypt that was killed.
 
 With --envelope, upload stores the envelope of the image beside it, as OBJECT` + envelopeSuffix + `. The
-envelope must fit the image, and the bucket must be in the region of its root key. The envelope holds no
+envelope must be that of the image, and the bucket must be in the region of its root key. The envelope holds no
 secret.` + cosHelp,
 		Example: `  luksimg upload disk.raw cos://us-south/images/disk.raw
   luksimg upload --envelope disk.raw.envelope.json disk.raw cos://us-south/images/disk.raw
@@ -143,7 +143,7 @@ func (o *uploadFlags) run(c *cobra.Command, name, uri string) error {
 	r, err := client.Upload(ctx, at, in.r, in.size, opts)
 	p.Done()
 	if err := log.Did(audit.ActionUpload, at.String(), map[string]any{"size": in.size}, err); err != nil {
-		return cos.Interrupted(err, opts.State, "--abort gives the upload up")
+		return cos.Interrupted(err, opts.State, "--abort removes the upload")
 	}
 	if err := in.unchanged(); err != nil {
 		return rest.WithHint(err, "the object may be a mix of both: upload it again with --force")
@@ -180,7 +180,7 @@ func (o *uploadFlags) giveUp(ctx context.Context, client *cos.Client, at cos.Obj
 	}
 	b, err := state.Load()
 	if err == nil && b == nil {
-		err = rest.WithHint(fmt.Errorf("%s: no upload to abort", state), "--state names the file that tells of it")
+		err = rest.WithHint(fmt.Errorf("%s: no upload to abort", state), "--state names the file that records it")
 	}
 	if err == nil {
 		err = client.AbortUpload(ctx, state)

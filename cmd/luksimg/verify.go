@@ -80,7 +80,7 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	defer in.close()
 	v := in.img
 	if !v.Encrypted {
-		return rest.WithHint(in.wrap(fmt.Errorf("a %s image that is not encrypted", v.Format)), "the order is SRC ENCRYPTED; luksimg inspect FILE tells what it is")
+		return rest.WithHint(in.wrap(fmt.Errorf("a %s image that is not encrypted", v.Format)), "the order is SRC ENCRYPTED; luksimg inspect FILE shows what it is")
 	}
 	p, err := o.progress.Start(t, "verify", v.Size())
 	if err != nil {
@@ -108,10 +108,10 @@ func (o *verifyFlags) run(c *cobra.Command, src, encrypted string) error {
 	}
 	if r.Mismatch != nil && *r.Mismatch >= img.Size() {
 		return rest.WithHint(fmt.Errorf("%s holds all %d bytes of %s, but is longer: %w", encrypted, img.Size(), src, err),
-			"an image on a device that is longer than it ends where its disk ends; what is behind it there is not its own")
+			"an image on a longer device ends where its disk ends; the rest of the device does not belong to it")
 	}
 	if err != nil {
-		return rest.WithHint(err, "if SRC is the disk that was encrypted, encrypt it again; if it is in use, stop what writes to it first")
+		return rest.WithHint(err, "if SRC is the disk that was encrypted, encrypt it again; if it is in use, first stop the program that writes to it")
 	}
 	return err
 }

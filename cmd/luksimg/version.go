@@ -69,10 +69,10 @@ func newVersion(g *global) *cobra.Command {
 			}
 			text += "\nAES-XTS by " + r.XTS[0]
 			if others := r.XTS[1:]; len(others) > 0 {
-				text += "; this CPU has also " + strings.Join(others, ", ")
+				text += "; this CPU also has " + strings.Join(others, ", ")
 			}
 			if r.FIPS140 != "off" {
-				text += fmt.Sprintf("\nFIPS 140-3 mode %s, Go Cryptographic Module %s; AES-XTS is outside of that module", r.FIPS140, r.FIPS140Module)
+				text += fmt.Sprintf("\nFIPS 140-3 mode %s, Go Cryptographic Module %s; AES-XTS is outside that module", r.FIPS140, r.FIPS140Module)
 			}
 			return g.Result(r, text)
 		},

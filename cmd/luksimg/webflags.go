@@ -44,7 +44,7 @@ func openWeb(ctx context.Context, g *global, name string) (*input, error) {
 // warnVersion warns of a file whose changes luksimg could not detect.
 func (g *global) warnVersion(f *web.File) {
 	if f.Version() == (web.Version{}) {
-		g.Warn("%s: the server sends neither ETag nor Last-Modified, so luksimg may not detect a change of the file while it is read", f.Name())
+		g.Warn("%s: the server sends neither ETag nor Last-Modified, so luksimg may miss a change of the file while it reads it", f.Name())
 	}
 }
 

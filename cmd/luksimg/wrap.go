@@ -34,16 +34,17 @@ func newWrap(g *global) *cobra.Command {
 		Short: "Wrap a data encryption key with a root key",
 		Long: `Wrap encrypts the key of an image with a root key and prints the wrapped key (WDEK). The wrapped key is
 no secret: only the keeper of the root key can unwrap it. With --envelope, wrap also writes a file with
-everything that is needed to use the wrapped key. With --token, it stores that in the header of a LUKS2
-image, which then opens by --kms alone; a token of the same root key is replaced.
+everything that is needed to use the wrapped key. With --token, it stores this in a token in the header of a
+LUKS2 image, which then opens with --kms alone. The token replaces one of the same root key.
 
 --root-key-crn, or --kms ibm:CRN, names a root key in IBM Key Protect or Hyper Protect Crypto Services.
 --kms local:FILE names a root key in a file, which luksimg keygen --kms local:FILE makes. Other services are
 described below.
 
-The flags for the key are those of encrypt. --profile says what the cloud makes of it: classic-luks wraps the base64
-text as it is, classic-vhd the 32 or 64 bytes, vpc-qcow2 the text of the passphrase. If the identity may
-unwrap, wrap unwraps the key again and compares. With --image it also tries the key on the image.` + keyServiceHelp + cloudHelp,
+The flags for the key are those of encrypt. --profile says how the cloud uses the key: classic-luks wraps the
+base64 text as it is, classic-vhd the 32 or 64 bytes, vpc-qcow2 the text of the passphrase. If the identity
+is allowed to unwrap, wrap unwraps the key again and compares. With --image it also tries the key on the
+image.` + keyServiceHelp + cloudHelp,
 		Example: `  luksimg wrap --kms local:root.key --key-file dek.b64 --envelope disk.envelope.json
   luksimg wrap --kms local:root.key --key-file dek.b64 --token disk.luks
   luksimg wrap --root-key-crn "$CRN" --key-file dek.b64 --profile classic-luks \
@@ -56,10 +57,10 @@ unwrap, wrap unwraps the key again and compares. With --image it also tries the 
 	g.cloud.add(c, serviceCOS)
 	o.key.Add(c, "")
 	g.kdf.add(c)
-	f.StringVar(&o.profile, "profile", "", "what the cloud makes of the key: classic-luks, classic-vhd or vpc-qcow2")
+	f.StringVar(&o.profile, "profile", "", "how the cloud uses the key: classic-luks, classic-vhd or vpc-qcow2")
 	f.StringVar(&o.envelope, "envelope", "", "write the wrapped key, and everything needed to use it, to `FILE` as JSON")
 	f.StringVar(&o.image, "image", "", "the encrypted image, a `FILE` or cos://; the key must open it, and the envelope gets its UUID")
-	f.StringVar(&o.token, "token", "", "put the wrapped key into a token of this LUKS2 image, a `FILE`, which the key must open")
+	f.StringVar(&o.token, "token", "", "put the wrapped key into a token of the LUKS2 image in `FILE`, which the key must open")
 	o.part.Add(c, "the image of --token")
 	f.BoolVar(&o.force, "force", false, "replace the envelope if it exists")
 	o.audit.add(c)

@@ -32,7 +32,7 @@ func (r *Report) serviceID(ctx context.Context) error {
 		return err
 	}
 	if len(all) > 1 {
-		return rest.WithHint(fmt.Errorf("%d service ids are named %s", len(all), r.o.ServiceID), "name another one with --service-id")
+		return rest.WithHint(fmt.Errorf("%d service IDs are named %s", len(all), r.o.ServiceID), "choose another name with --service-id")
 	}
 	x := Thing{
 		What: "service id", Name: r.o.ServiceID, Exists: len(all) == 1,

@@ -19,7 +19,7 @@ func Setup(ctx context.Context, o Options, dryRun bool, tell func(text string)) 
 	if dryRun {
 		return r, nil
 	}
-	return r, r.Make(ctx, func(x *Thing) { tell(x.String() + ": made") })
+	return r, r.Make(ctx, func(x *Thing) { tell(x.String() + ": created") })
 }
 
 // String returns the kind and name of the resource.
@@ -31,9 +31,9 @@ func (r *Report) Lines() []string {
 	for _, x := range r.Things {
 		switch {
 		case x.Exists:
-			lines = append(lines, "there    "+x.String())
+			lines = append(lines, "exists   "+x.String())
 		case x.Made:
-			lines = append(lines, "made     "+x.String())
+			lines = append(lines, "created  "+x.String())
 		default:
 			lines = append(lines, "missing  "+x.String())
 			for text := range strings.SplitSeq(x.Request+"\n"+x.Command, "\n") {

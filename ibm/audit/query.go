@@ -28,7 +28,7 @@ type ClientOptions struct {
 
 	Timeout   time.Duration // of one query; zero means 5 minutes
 	UserAgent string        // "" means "luksimg"
-	Read      ReadOptions   // limits of the response
+	Read      ReadOptions   // limits of the answer
 	Clock     rest.Clock    // for waiting between attempts; nil means the system clock
 }
 
@@ -111,12 +111,12 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 	}
 	events, skipped, err := Read(bytes.NewReader(res.Body), c.opts.Read)
 	if err != nil {
-		return events, skipped, fmt.Errorf("audit: query: reading the answer: %w", err)
+		return events, skipped, fmt.Errorf("audit: query: reading the response: %w", err)
 	}
 	return events, skipped, nil
 }
 
-// An Error is a failed query. If Cloud Logs gave no response, Status is zero and Err has the
+// An Error is a failed query. If Cloud Logs gave no answer, Status is zero and Err has the
 // reason.
 type Error = rest.Error
 

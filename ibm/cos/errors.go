@@ -18,7 +18,7 @@ var (
 	// ErrAccess means that the credentials are wrong or lack permission.
 	ErrAccess = rest.NewRefusal("access denied", nil)
 	// ErrBucketRegion means that a bucket is in the wrong region or not regional.
-	ErrBucketRegion = advice.New("wrong region of bucket", "images are imported from a regional bucket, in the region of the root key")
+	ErrBucketRegion = advice.New("wrong bucket region", "images are imported from a regional bucket, in the region of the root key")
 	// ErrExists means that a bucket cannot be created because it exists.
 	ErrExists = errors.New("bucket exists")
 	// ErrTooLarge means that an object exceeds the size limit or needs too many parts.
@@ -30,7 +30,7 @@ var (
 	ErrChecksum = advice.New("checksum mismatch", "try again: the data was damaged in transit")
 )
 
-// An Error is an error response of the service. Depending on Code and Status, it matches
+// An Error is an error answer of the service. Depending on Code and Status, it matches
 // [ErrNotFound], [ErrAccess], [ErrBucketRegion], [ErrExists] or [ErrChanged].
 type Error struct {
 	Method    string
@@ -115,7 +115,7 @@ func (e *Error) Hint() string {
 	case e.Code == "RequestTimeTooSkewed":
 		return "set the clock of this machine"
 	case e.Status == http.StatusUnauthorized:
-		return "the token is not valid any more: check the API key"
+		return "the token is no longer valid: check the API key"
 	case e.Is(ErrAccess):
 		return "the credentials need the role Writer to upload, or Reader to download, on the bucket or its service instance"
 	case e.Is(ErrNotFound):
@@ -127,7 +127,7 @@ func (e *Error) Hint() string {
 	case e.Code == "InvalidPart" || e.Code == codeNoSuchUpload:
 		return "the upload is gone from the service: start it again"
 	case e.retryable():
-		return "the service is busy or broken: try again later"
+		return "the service is busy or has a problem: try again later"
 	}
 	return ""
 }

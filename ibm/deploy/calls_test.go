@@ -18,13 +18,13 @@ func TestWaiting(t *testing.T) {
 	for minute := range 12 {
 		at(float64(minute), "", "")
 	}
-	at(12, "", "no answer, retrying")
-	at(12.5, "", "no answer, retrying")
+	at(12, "", "no response, retrying")
+	at(12.5, "", "no response, retrying")
 	at(13, "", "")
 	at(13, "COPY", "COPY")
 	at(14, "COPY", "COPY")
 	want := []string{
-		"import: pending (0s)", "import: pending (5m0s)", "import: pending (10m0s)", "import: pending: no answer, retrying (12m0s)",
+		"import: pending (0s)", "import: pending (5m0s)", "import: pending (10m0s)", "import: pending: no response, retrying (12m0s)",
 		"import: pending (13m0s)", "import: COPY (13m0s)",
 	}
 	if !slices.Equal(told, want) {

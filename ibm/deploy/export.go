@@ -101,7 +101,7 @@ func ExportImage(ctx context.Context, c *vpc.Client, image string, to cos.Object
 	if err != nil {
 		return nil, err
 	}
-	what := "begun by an earlier run"
+	what := "started by an earlier run"
 	if job == nil {
 		what = "accepted"
 		job, err = c.CreateExport(ctx, r)

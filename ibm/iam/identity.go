@@ -91,7 +91,7 @@ func (c *Client) CreateAPIKey(ctx context.Context, account, iamID, name, descrip
 		"account_id": account, "iam_id": iamID, "name": name, "description": description, "store_value": false,
 	}}, &answer)
 	if err == nil && answer.Value == "" {
-		err = unavailable(&Error{Op: "create API key", Message: "the answer holds no API key"})
+		err = unavailable(&Error{Op: "create API key", Message: "the response holds no API key"})
 	}
 	return NewAPIKey{answer.APIKey, Secret(answer.Value)}, err
 }
@@ -118,7 +118,7 @@ func (c *Client) Self(ctx context.Context) (APIKey, error) {
 }
 
 // pages reads all pages of a list. IAM returns the address of the next page. pages uses only its
-// page token, so that a response cannot redirect the credential to another server.
+// page token, so that an answer cannot redirect the credential to another server.
 func (c *Client) pages(ctx context.Context, op, path string, query url.Values, page func() (into any, took func() string)) error {
 	query.Set("pagesize", "100")
 	for range maxPages {

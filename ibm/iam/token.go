@@ -19,7 +19,7 @@ type Token = rest.Token
 // means unknown.
 func NewToken(value string, expiry time.Time) Token { return rest.NewToken(value, expiry) }
 
-// A TokenSource returns bearer tokens that are valid for at least a few minutes. It is safe for
+// A TokenSource returns bearer tokens that are valid for some minutes at least. It is safe for
 // concurrent use.
 type TokenSource = rest.TokenSource
 
@@ -122,7 +122,7 @@ func (c *cache) drop(refused Token) {
 	c.mu.Unlock()
 }
 
-// tokenJSON is the response of POST /identity/token.
+// tokenJSON is the answer of POST /identity/token.
 type tokenJSON struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
@@ -132,13 +132,13 @@ type tokenJSON struct {
 func parseToken(body []byte, asked time.Time) (Token, time.Time, error) {
 	var t tokenJSON
 	if err := json.Unmarshal(body, &t); err != nil || t.AccessToken == "" || strings.ContainsAny(t.AccessToken, " \r\n") {
-		return Token{}, time.Time{}, errors.New("the answer holds no token")
+		return Token{}, time.Time{}, errors.New("the response holds no token")
 	}
 	if t.TokenType != "" && !strings.EqualFold(t.TokenType, "bearer") {
-		return Token{}, time.Time{}, errors.New("the answer holds no bearer token")
+		return Token{}, time.Time{}, errors.New("the response holds no bearer token")
 	}
 	if t.ExpiresIn <= 0 || t.ExpiresIn > 1<<31 {
-		return Token{}, time.Time{}, errors.New("the answer does not state the lifetime of the token")
+		return Token{}, time.Time{}, errors.New("the response does not state the lifetime of the token")
 	}
 	life := time.Duration(t.ExpiresIn) * time.Second
 	// Renew five minutes before expiry, so that a request started with the token can finish.

@@ -51,7 +51,7 @@ func TestLongImport(t *testing.T) {
 		t.Errorf("after %v, rate limited %d times", took, slow)
 	}
 	if !slices.ContainsFunc(told, func(p softlayer.Progress) bool {
-		return p.Step == "COPY_IMAGE" && p.Detail == "no answer, retrying"
+		return p.Step == "COPY_IMAGE" && p.Detail == "no response, retrying"
 	}) || len(told) < 200 {
 		t.Errorf("told %d times", len(told))
 	}

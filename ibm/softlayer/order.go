@@ -56,7 +56,7 @@ func (r OrderRequest) check(op string) error {
 }
 
 // guest returns the order in the API's format. The operating system comes from the
-// template, and the API forbids naming both.
+// template, and the API forbids to name both.
 func (r OrderRequest) guest() *datatypes.Virtual_Guest {
 	g := &datatypes.Virtual_Guest{
 		Hostname:                 sl.String(r.Hostname),
@@ -104,7 +104,7 @@ func newGuest(v datatypes.Virtual_Guest) Guest {
 	return g
 }
 
-// Guest returns a server by its number. If there is no such server, the error is [ErrNotFound].
+// Guest returns a server by its number. A missing server is [ErrNotFound].
 func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 	const op = "get server"
 	var v datatypes.Virtual_Guest
@@ -116,7 +116,7 @@ func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 		return nil, err
 	}
 	if v.Id == nil {
-		return nil, badAnswer(op, "the answer has no server")
+		return nil, badAnswer(op, "the response has no server")
 	}
 	g := newGuest(v)
 	return &g, nil
@@ -171,7 +171,7 @@ func (c *Client) Order(ctx context.Context, r OrderRequest) (*Guest, error) {
 			return err
 		})
 		if err == nil && v.Id == nil {
-			err = badAnswer("order", "the answer has no server")
+			err = badAnswer("order", "the response has no server")
 		}
 		if err != nil {
 			return nil, err
@@ -221,7 +221,7 @@ func (c *Client) CheckOrder(ctx context.Context, r OrderRequest) (*Quote, error)
 		return nil, err
 	}
 	if len(o.Prices) == 0 && o.PackageId == nil && len(o.VirtualGuests) == 0 {
-		return nil, badAnswer(op, "the answer has no order")
+		return nil, badAnswer(op, "the response has no order")
 	}
 	q := &Quote{Package: value(o.PackageId), ImageGUID: value(o.ImageTemplateGlobalIdentifier)}
 	for _, p := range o.Prices {

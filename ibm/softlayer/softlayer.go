@@ -151,7 +151,7 @@ func (c *Client) call(ctx context.Context, op string, secrets []string, f func(*
 	case t.status == http.StatusUnauthorized, t.status == http.StatusForbidden:
 		// A gateway in front of the API refused the call, without an error of the API.
 	case t.status != 0:
-		e.Message, e.Err = "the answer does not have the format of the API", rest.ErrAnswer
+		e.Message, e.Err = "the response does not have the format of the API", rest.ErrAnswer
 	default:
 		e.Err = err
 	}
@@ -169,7 +169,7 @@ func (c *Client) again(ctx context.Context, op string, secrets []string, f func(
 	return c.call(rest.Idempotent(ctx), op, secrets, f)
 }
 
-// badAnswer returns the error for a response that does not conform to the API.
+// badAnswer returns the error for an answer that does not conform to the API.
 func badAnswer(op, what string) error {
 	return &Error{Service: "softlayer", Op: op, Status: http.StatusOK, Message: what, Err: rest.ErrAnswer}
 }

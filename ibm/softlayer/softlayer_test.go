@@ -695,7 +695,7 @@ func TestTransport(t *testing.T) {
 		t.Errorf("request ID: %v", err)
 	}
 	srv.Close()
-	if err := list("/rest/v3.1"); !errors.As(err, &e) || e.Status != 0 || !strings.Contains(e.Hint(), "no answer") {
+	if err := list("/rest/v3.1"); !errors.As(err, &e) || e.Status != 0 || !strings.Contains(e.Hint(), "no response") {
 		t.Errorf("no server: %v", err)
 	}
 	if srv.Client().Timeout != 0 {

@@ -108,8 +108,7 @@ func date(t *datatypes.Time) time.Time {
 	return t.Time
 }
 
-// Template returns a template by its number, with its status. If there is no such template, the
-// error is [ErrNotFound].
+// Template returns a template by its number, with its status. A missing template is [ErrNotFound].
 func (c *Client) Template(ctx context.Context, id int) (*Template, error) {
 	const op = "get template"
 	var g datatypes.Virtual_Guest_Block_Device_Template_Group
@@ -121,7 +120,7 @@ func (c *Client) Template(ctx context.Context, id int) (*Template, error) {
 		return nil, err
 	}
 	if g.Id == nil {
-		return nil, badAnswer(op, "the answer has no template")
+		return nil, badAnswer(op, "the response has no template")
 	}
 	t := newTemplate(g)
 	return &t, nil

@@ -134,7 +134,7 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 		i := new(Instance)
 		err := c.call(ctx, op, http.MethodPost, "instances", nil, p, i)
 		if err == nil && i.ID == "" {
-			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.opts.CorrelationID}, "the answer has no instance")
+			err = badAnswer(&Error{Op: op, Status: http.StatusCreated, CorrelationID: c.opts.CorrelationID}, "the response has no instance")
 		}
 		if err != nil {
 			return nil, err
@@ -149,15 +149,14 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 	})
 }
 
-// Instance returns an instance by its ID. If there is no such instance, the error is
-// [ErrNotFound].
+// Instance returns an instance by its ID. A missing instance is [ErrNotFound].
 func (c *Client) Instance(ctx context.Context, id string) (*Instance, error) {
 	i := new(Instance)
 	if err := c.call(ctx, "get instance", http.MethodGet, "instances/"+url.PathEscape(id), nil, nil, i); err != nil {
 		return nil, err
 	}
 	if i.ID == "" {
-		return nil, badAnswer(&Error{Op: "get instance", Status: http.StatusOK}, "the answer has no instance")
+		return nil, badAnswer(&Error{Op: "get instance", Status: http.StatusOK}, "the response has no instance")
 	}
 	return i, nil
 }

@@ -86,7 +86,7 @@ func TestLongImport(t *testing.T) {
 	if took := clock.Now().Sub(begin); took < time.Hour || took > time.Hour+time.Minute || made != 1 || tokens.dropped != 3 || slow != 3 {
 		t.Errorf("after %v: %d images, %d tokens, rate limited %d times", took, made, tokens.dropped, slow)
 	}
-	away := slices.ContainsFunc(told, func(p vpc.Progress) bool { return p.Status == "pending" && p.Detail == "no answer, retrying" })
+	away := slices.ContainsFunc(told, func(p vpc.Progress) bool { return p.Status == "pending" && p.Detail == "no response, retrying" })
 	if len(told) < good-1 || !away || !slices.IsSortedFunc(told, func(a, b vpc.Progress) int { return int(a.Elapsed - b.Elapsed) }) {
 		t.Errorf("%d answers, %d progress calls, lost network reported: %v", good, len(told), away)
 	}

@@ -22,7 +22,7 @@ func ours(fi fs.FileInfo) error {
 	case int(st.Uid) != os.Geteuid():
 		return fmt.Errorf("it belongs to the user with ID %d", st.Uid)
 	case st.Nlink > 1:
-		return errors.New("it has a second name")
+		return errors.New("it has more than one hard link")
 	}
 	return nil
 }

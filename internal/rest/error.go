@@ -17,7 +17,7 @@ var (
 
 	// ErrLost means that the reply to a creating call was lost, and that the client could
 	// not determine whether the call took effect. Check before you repeat the call.
-	ErrLost = NewTemporary("the answer was lost")
+	ErrLost = NewTemporary("the response was lost")
 
 	// ErrFailed means that an accepted operation failed.
 	ErrFailed = NewRefusal("failed", nil)
@@ -25,11 +25,11 @@ var (
 	// ErrTimeout means that an operation exceeded the waiting time. The operation continues.
 	ErrTimeout = NewTemporary("still not ready")
 
-	// ErrAnswer means that a response does not conform to the API.
-	ErrAnswer = errors.New("unexpected answer")
+	// ErrAnswer means that an answer does not conform to the API.
+	ErrAnswer = errors.New("unexpected response")
 )
 
-// An Error is a failed call to a service. If there was no response, Status is zero and Err
+// An Error is a failed call to a service. If there was no answer, Status is zero and Err
 // has the reason. It holds no secret.
 type Error struct {
 	Service   string // "vpc"
@@ -42,7 +42,7 @@ type Error struct {
 	// CorrelationID is the ID that the client sent with the call.
 	CorrelationID string
 
-	// Err is the kind of error, or the reason why there was no response. It is nil if only the
+	// Err is the kind of error, or the reason why there was no answer. It is nil if only the
 	// status is known.
 	Err error
 	// Answered is set if the message comes from the service itself, not from a proxy.
@@ -129,7 +129,7 @@ func (e *Error) limited() bool {
 }
 
 // Lost reports whether the call may have taken effect: it was sent, and there
-// was no response from the service. It is false if no connection was made.
+// was no answer from the service. It is false if no connection was made.
 func (e *Error) Lost() bool {
 	switch {
 	case e.Status == 0:
@@ -175,7 +175,7 @@ func (e *Error) Hint() string {
 	case e.Status == 0 && NoHost(e.Err):
 		return "the host does not exist: check the region and the endpoint"
 	case e.Status == 0 && e.Err != nil:
-		return "there was no answer: check the endpoint and the network"
+		return "there was no response: check the endpoint and the network"
 	case e.Status >= 300 && e.Status < 400:
 		return "the endpoint redirects, and calls with credentials do not follow redirects: give the address it redirects to"
 	case e.Status >= 500 && !e.Answered:

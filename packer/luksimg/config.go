@@ -187,7 +187,7 @@ func (c *Config) checkDeploy() error {
 		}
 	}
 	if c.Format != "" || c.SourceFormat != "" || c.Verify {
-		errs = append(errs, errors.New("format, source_format and verify are not for a deployment: its profile sets the format"))
+		errs = append(errs, errors.New("format, source_format and verify do not apply to a deployment: its profile sets the format"))
 	}
 	if c.profile().Rules().Target == "classic" && (d.SoftLayerUsername == "" || d.SoftLayerAPIKey == "") {
 		errs = append(errs, errors.New("deploy.softlayer_username and deploy.softlayer_api_key, or SL_USERNAME and SL_API_KEY, are needed for classic infrastructure"))

@@ -102,7 +102,7 @@ func (j *job) clients(plan deploy.Plan, id string) (c deploy.Clients, err error)
 		}
 		c.Cloud = deploy.NewVPC(client)
 	default:
-		return c, errors.New("profile: it is not for a cloud")
+		return c, errors.New("profile: this profile is not for a cloud")
 	}
 	return c, nil
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# build.sh - make all files of a release in dist/: archives of binaries, packages, module lists of each
-# binary, an OCI image, a Homebrew formula, and checksums. They are made in a clone, from nothing but
-# the commit that is checked out. The script publishes nothing, and needs no network once the tools and
+# build.sh - make all files of a release in dist/: archives of binaries, packages, an SBOM of each
+# binary, an OCI image, a Homebrew formula, and checksums. It makes them in a clone, only from the commit
+# that is checked out. The script publishes nothing, and needs no network once the tools and
 # modules are downloaded.
 #
 #   scripts/release/build.sh --snapshot    of any commit

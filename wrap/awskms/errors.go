@@ -17,12 +17,12 @@ type Error = rest.Error
 // answer returns the error of a response that AWS KMS does not send.
 func answer(op string, status int, message string) *Error {
 	return &Error{Service: "aws kms", Op: op, Status: status, Message: message, Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
-		Advice: "check the endpoint: it is that of AWS KMS"}
+		Advice: "check the endpoint: it must be that of AWS KMS"}
 }
 
 // unreachable returns the error of a request without a response.
 func unreachable(op string, cause error) *Error {
-	return &Error{Service: "aws kms", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no answer: check the network, and the region and the endpoint"}
+	return &Error{Service: "aws kms", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no response: check the network, the region and the endpoint"}
 }
 
 // sorts maps the service's error codes to errors of package wrap. The codes are those of "Common Errors" and of the
@@ -110,17 +110,17 @@ func (c *Client) failure(op string, res *rest.Response) *Error {
 func advice(sort error, op string) string {
 	switch sort {
 	case wrap.ErrAuth:
-		return "the credentials are wrong or have expired, or the clock of this machine is: aws sts get-caller-identity tells"
+		return "the credentials are wrong or have expired, or the clock of this machine is wrong: check with aws sts get-caller-identity"
 	case wrap.ErrDenied:
-		return "the identity needs kms:" + map[string]string{"ReEncrypt": "ReEncryptFrom and kms:ReEncryptTo"}[op] + opName(op) + " on the key, by its key policy or its own"
+		return "the identity needs kms:" + map[string]string{"ReEncrypt": "ReEncryptFrom and kms:ReEncryptTo"}[op] + opName(op) + " on the key, in the key policy or in an IAM policy"
 	case wrap.ErrNotFound:
 		return "check region, account and ID in the ARN of the key"
 	case wrap.ErrKeyState:
-		return "the key is disabled, to be deleted, or not one for encryption: aws kms describe-key tells"
+		return "the key is disabled, pending deletion, or not for encryption: aws kms describe-key shows its state"
 	case wrap.ErrWDEK:
 		return "the wrapped key is damaged, or another key wrapped it"
 	case wrap.ErrUnavailable:
-		return "the service has a problem, or was asked too often: try again later"
+		return "the service has a problem, or limits the rate of requests: try again later"
 	}
 	return ""
 }

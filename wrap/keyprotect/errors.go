@@ -78,7 +78,7 @@ func advice(e *Error, err error) string {
 	case wrap.ErrNotFound:
 		return "check region, instance and key in the CRN, and the key ring if one was named: the key must be in that instance, and the instance in that region"
 	case ErrNotRootKey:
-		return "this is a standard key: take the CRN of a root key, or make one"
+		return "this is a standard key: give the CRN of a root key, or make one"
 	case ErrSuspended:
 		return "the root key is disabled: enable it with: luksimg rootkey enable --root-key-crn CRN"
 	case errState:
@@ -87,20 +87,20 @@ func advice(e *Error, err error) string {
 		if e.Code == "KEY_ROTATION_NOT_PERMITTED" {
 			return "a root key can be rotated once an hour: try again later"
 		}
-		return "wait 30 seconds, and try again: a key that was just changed is neither enabled nor restored"
+		return "wait 30 seconds, and try again: the service does not enable or restore a key just after a change"
 	case ErrInUse:
 		if e.Code == "PREV_KEY_DEL_ERR" {
 			return "a resource with a retention policy needs the root key, so that nobody can delete it: the owner of the account must remove the policy first"
 		}
-		return "resources such as buckets are encrypted with it: ibmcloud kp registrations lists them; --protecting deletes it all the same, and nobody can read them then"
+		return "resources such as buckets are encrypted with it: ibmcloud kp registrations lists them; --protecting deletes it anyway, and then nobody can read those resources"
 	case ErrDeactivated:
 		return "the root key has expired: it still unwraps, but a new root key is needed to wrap"
 	case ErrDeleted:
-		return "the root key was deleted: restore it within 30 days with: ibmcloud kp key restore; after that, what it wrapped is lost"
+		return "the root key was deleted: restore it within 30 days with: ibmcloud kp key restore; after that, the keys that it wrapped are lost"
 	case wrap.ErrWDEK:
 		return "the wrapped key is damaged, or another root key wrapped it: compare root_key_crn in its envelope"
 	case ErrImport:
-		return "try again: an import token is good for five minutes and one use, and a newer one replaces it"
+		return "try again: an import token is valid for five minutes and one use, and a newer one replaces it"
 	case wrap.ErrUnavailable:
 		if e.Status == http.StatusTooManyRequests {
 			return "the service limits the rate of requests: try again in a minute"
@@ -112,7 +112,7 @@ func advice(e *Error, err error) string {
 	}
 	switch e.Code {
 	case "AUTHORIZATIONS_NOT_MET":
-		return "two people must delete this root key: one of them says ibmcloud kp key schedule-delete, and another one deletes it"
+		return "two people must delete this root key: one runs ibmcloud kp key schedule-delete, and the other deletes it"
 	case "KEY_CREATE_IMPORT_ACCESS_ERR":
 		return "a policy of the instance forbids creating or importing such keys: ask its manager"
 	case "KEY_PAYLOAD_REQ_ERR":

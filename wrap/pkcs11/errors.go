@@ -10,18 +10,17 @@ import (
 	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
-// An Error reports a failed call, whether luksimg-pkcs11, the module or the token failed. It holds neither
-// keys nor PINs. It matches one of the errors of package wrap, or [ErrModule].
+// An Error is a call that failed, in the module, on the token or before it. It holds neither keys nor PINs. It
+// matches one of the errors of package wrap, or [ErrModule].
 type Error = rest.Error
 
 var (
-	// ErrPIN means that the PIN is wrong or locked. Do not try it again: the token may lock itself. It
-	// matches wrap.ErrAuth.
-	ErrPIN = errors.New("PIN refused")
-	// ErrNoPIN means that the token requires a PIN and none was given. No PIN was tried. It matches
+	// ErrPIN is a PIN that is wrong or locked. Do not try it again: the token may lock itself. It matches
 	// wrap.ErrAuth.
+	ErrPIN = errors.New("PIN refused")
+	// ErrNoPIN is a token that requires a PIN when none was given. No PIN was tried. It matches wrap.ErrAuth.
 	ErrNoPIN = errors.New("no PIN was given")
-	// ErrModule means that the module cannot be loaded.
+	// ErrModule is a module that cannot be loaded.
 	ErrModule = errors.New("module cannot be used")
 )
 
@@ -35,12 +34,12 @@ var classes = map[string]struct {
 	cause error
 	hint  string
 }{
-	"module":     {ErrModule, nil, moduleHint + "; it must be made for this machine, and be of version 2 or later"},
-	"token":      {wrap.ErrUnavailable, nil, "put the token in, or name another one: pkcs11-tool --module FILE -L lists them"},
+	"module":     {ErrModule, nil, moduleHint + "; it must be built for this machine, and have version 2 or later"},
+	"token":      {wrap.ErrUnavailable, nil, "insert the token, or name another one: pkcs11-tool --module FILE -L lists them"},
 	"pin-needed": {wrap.ErrAuth, ErrNoPIN, "pin-source in the URI names a file with the PIN; on a terminal, luksimg prompts for it"},
-	"pin":        {wrap.ErrAuth, ErrPIN, "the PIN was tried once, and is not tried again, as a token locks itself after some wrong ones: check the PIN, and that it is the user's"},
-	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN by another program, as pkcs11-tool --login --test does, or have the security officer set a new one: pkcs11-tool --init-pin"},
-	"key":        {wrap.ErrNotFound, nil, "pkcs11-tool --module FILE --login -O lists the keys of the token; object, id and type choose one"},
+	"pin":        {wrap.ErrAuth, ErrPIN, "luksimg tried the PIN only once, because a token locks itself after several wrong PINs: check the PIN, and that it is the user PIN"},
+	"pin-locked": {wrap.ErrAuth, ErrPIN, "log in with the right PIN in another program, such as pkcs11-tool --login --test, or have the security officer set a new one: pkcs11-tool --init-pin"},
+	"key":        {wrap.ErrNotFound, nil, "pkcs11-tool --module FILE --login -O lists the keys of the token; object, id and type in the URI select one"},
 	"mechanism":  {wrap.ErrKeyState, nil, "the token needs an AES key with AES-KWP or AES-GCM, or an RSA key with RSA-OAEP and SHA-256; pkcs11-tool --module FILE -M lists its mechanisms"},
 	"denied":     {wrap.ErrDenied, nil, "the key needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP: pkcs11-tool --module FILE --login -O shows its usage"},
 	"data":       {wrap.ErrWDEK, nil, ""},
@@ -71,5 +70,5 @@ func failed(op string, sort error, code, message, hint string) *Error {
 // unusable returns the error for output that is not a valid response.
 func unusable(op, message string) *Error {
 	return &Error{Service: "pkcs11", Op: op, Message: rest.Clean(message), Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
-		Advice: "check that " + Program + " is of the same version as luksimg, and that the module works with other programs: pkcs11-tool --module FILE -L"}
+		Advice: "check that " + Program + " has the same version as luksimg, and that the module works with other programs: pkcs11-tool --module FILE -L"}
 }

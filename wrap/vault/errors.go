@@ -25,12 +25,12 @@ func (c *Client) failed(op string, sort error, status int, message string) *Erro
 // answer returns the error of a response that a transit engine does not send.
 func answer(op string, status int, message string) *Error {
 	return &Error{Service: "vault", Op: op, Status: status, Message: message, Err: kind.Of(wrap.ErrUnavailable, rest.ErrAnswer),
-		Advice: "check the address: it is that of a server of Vault or OpenBao, without /v1"}
+		Advice: "check the address: it must be that of a Vault or OpenBao server, without /v1"}
 }
 
 // unreachable returns the error of a request without a response.
 func unreachable(op string, cause error) *Error {
-	return &Error{Service: "vault", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no answer: check the address and the network, and that the server runs"}
+	return &Error{Service: "vault", Op: op, Err: kind.Of(wrap.ErrUnavailable, cause), Advice: "there was no response: check the address and the network, and whether the server is running"}
 }
 
 // sealed reports whether the server is sealed: it cannot decrypt its storage.
@@ -101,13 +101,13 @@ func (c *Client) advice(sort error, text string) string {
 	case wrap.ErrAuth:
 		return "the token is wrong or has expired: log in again with vault login, or set VAULT_TOKEN"
 	case wrap.ErrDenied:
-		return "the policy of the token needs update on " + c.mount + "/encrypt/" + c.key + " to wrap, decrypt/" + c.key + " to unwrap and rewrap/" + c.key + " to rewrap"
+		return "the policy of the token must grant update on " + c.mount + "/encrypt/" + c.key + " to wrap, decrypt/" + c.key + " to unwrap and rewrap/" + c.key + " to rewrap"
 	case wrap.ErrNotFound:
 		return "check mount, key and namespace: vault read " + c.mount + "/keys/" + c.key + " shows the key, and vault write -f makes it"
 	case wrap.ErrWDEK:
 		return "the wrapped key is damaged, or another key wrapped it"
 	case wrap.ErrKeyState:
-		return "the version of the key that wrapped it may not be used any more: see min_decryption_version of vault read " + c.mount + "/keys/" + c.key
+		return "Vault no longer allows the key version that wrapped it: see min_decryption_version in vault read " + c.mount + "/keys/" + c.key
 	case wrap.ErrUnavailable:
 		if strings.Contains(strings.ToLower(text), "sealed") {
 			return "the server is sealed: vault operator unseal opens it"

@@ -29,7 +29,7 @@ type Event struct {
 	CorrelationID   string         `json:"correlationId,omitempty"`
 }
 
-// Reason is the HTTP status of the response.
+// Reason is the HTTP status of the answer.
 type Reason struct {
 	Code int    `json:"reasonCode"`
 	Type string `json:"reasonType"`

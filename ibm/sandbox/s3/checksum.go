@@ -57,7 +57,7 @@ func (s checksum) kind() string {
 	return fullObject
 }
 
-// set sets the headers of a response.
+// set sets the headers of an answer.
 func (s checksum) set(h http.Header, withType bool) {
 	if s.algorithm == "" {
 		return

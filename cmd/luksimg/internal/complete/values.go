@@ -60,6 +60,7 @@ var values = map[string]string{
 	"new-passphrase-encoding":    encodings,
 	"passphrase-encoding":        encodings,
 	"pbkdf":                      "argon2id argon2i pbkdf2",
+	"reencrypt format":           "luks1 luks2",
 	"sector-size":                "512 1024 2048 4096",
 	"serve format":               "luks1 luks2",
 	"source-passphrase-encoding": encodings,

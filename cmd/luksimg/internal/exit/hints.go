@@ -44,7 +44,7 @@ var hints = []advice{
 	{luks.ErrNotApproved, "docs/fips.md lists what is approved; GODEBUG=fips140=off leaves FIPS 140-3 mode", ""},
 	// The key can be that of a key slot that was left out, so these come before ErrPassphrase.
 	{luks.ErrLimit, "if you trust the image, --kdf-memory-limit and --kdf-work-limit allow more", ""},
-	{luks.ErrMemory, "free memory, raise the limit, or open it on a machine with more; luksimg encrypt and luksimg key convert take --pbkdf-memory", ""},
+	{luks.ErrMemory, "free memory, raise the memory limit, or open it on a machine with more memory; luksimg encrypt and luksimg key convert accept a lower --pbkdf-memory", ""},
 	{luks.ErrPassphrase, "with --key-file every byte counts, including a final newline; --passphrase-file removes one final newline", ""},
 	{vhd.ErrKey, "the key of an encrypted VHD is its 32 or 64 bytes, not their base64 text", ""},
 	{luksimg.ErrMismatch, "encrypt the source again; if it is in use, first stop the program that writes to it", ""},
