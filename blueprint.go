@@ -38,10 +38,10 @@ type Blueprint struct {
 // Encrypted reports whether the image is encrypted. All are, except a fixed VHD.
 func (b *Blueprint) Encrypted() bool { return b.VHD == nil || !b.VHD.Fixed }
 
-// Draw returns the blueprint of the image that [Encrypt] would make of src, with a new header. Of the
-// disk it reads only the extents. So a VHD or qcow2 image allocates everything not known to be zero,
-// while Encrypt also leaves out zeros that it finds in the data. Draw refuses a detached header,
-// DiscardZeros and Digest. Key derivation takes a while; ctx cancels it.
+// Draw returns the blueprint of the image that [Encrypt] would make of src, with a new header. Draw
+// reads only the extents of the disk, not its data. So a VHD or qcow2 image allocates everything not
+// known to be zero, while Encrypt also leaves out zeros that it finds in the data. Draw refuses a
+// detached header, DiscardZeros and Digest. Key derivation takes a while; ctx cancels it.
 func Draw(ctx context.Context, src image.Source, passphrase []byte, o EncryptOptions) (*Blueprint, error) {
 	if o.Header != nil || o.Digest || o.DiscardZeros {
 		return nil, errors.New("an image that is made in parts cannot have a detached header or digests, or leave out zeros")
@@ -64,7 +64,7 @@ func Draw(ctx context.Context, src image.Source, passphrase []byte, o EncryptOpt
 }
 
 // DrawPlain returns the blueprint of the image that [Decrypt] would make of src. The format must be a
-// fixed VHD; any other is [ErrUnsupportedFormat]. DrawPlain does not read the disk.
+// fixed VHD; for any other, the error is [ErrUnsupportedFormat]. DrawPlain does not read the disk.
 func DrawPlain(src image.Source, o DecryptOptions) (*Blueprint, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -95,8 +95,9 @@ type rangeWriter interface {
 }
 
 // Build opens the blueprint of the disk src. passphrase is the passphrase, or for a VHD the key; it is
-// nil if the image is not [Blueprint.Encrypted]. A wrong one is [luks.ErrPassphrase], or vhd.ErrKey for
-// a VHD. If the blueprint is malformed or the disk has another size, the error is [ErrBlueprint].
+// nil if the image is not [Blueprint.Encrypted]. If it is wrong, the error is [luks.ErrPassphrase], or
+// vhd.ErrKey for a VHD. If the blueprint is malformed or the disk has another size, the error is
+// [ErrBlueprint].
 func (b *Blueprint) Build(ctx context.Context, src image.Source, passphrase []byte, o BuildOptions) (*Builder, error) {
 	m, err := b.maker()
 	if err != nil {

@@ -19,8 +19,9 @@ type CheckResult struct {
 
 // Check checks the structure of the image in r, a file of size bytes. It finds references past the end
 // of the file, overlaps, and counts or copies that disagree. It reads only metadata and no other files.
-// A format without such a structure is [ErrUnsupportedFormat]. The error is about reading the image;
-// faults of the image are in the result, if that is not nil.
+// For a format without such a structure, the error is [ErrUnsupportedFormat]. Faults of the image are
+// in the result. An error means that the image could not be read; the result, if not nil, then has the
+// faults found before.
 func Check(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*CheckResult, error) {
 	o.Unpack.Random = true
 	u, err := o.unpack(ctx, r, size)

@@ -35,8 +35,8 @@ type StreamResult struct {
 	Size   int64 // of the plaintext, in bytes
 }
 
-// maxHead bounds the part of a stream that is kept to find the key slots in. LUKS2 needs at most half
-// of it.
+// maxHead bounds the start of a stream that is kept to read the key slots from. LUKS2 needs at most
+// half of it.
 const maxHead = 256 << 20
 
 // DecryptStream reads a LUKS image from src in order and writes the plaintext to dst as it arrives,

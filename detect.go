@@ -75,8 +75,8 @@ func known(r io.ReaderAt, size int64) []Found {
 // ErrAmbiguous matches every [AmbiguousError].
 var ErrAmbiguous = errors.New("the file can be read as more than one format")
 
-// An AmbiguousError reports a file with the signatures of several formats. Its author can intend that
-// two programs see two different disks. Set [ImageOptions.Format] to choose one.
+// An AmbiguousError reports a file with the signatures of several formats. A hostile author can make
+// two programs see two different disks in it. Set [ImageOptions.Format] to choose one.
 type AmbiguousError struct {
 	Found []Found // two or more
 }

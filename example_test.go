@@ -13,28 +13,34 @@ import (
 	"github.com/luksimg/luksimg/luks"
 )
 
-// encryptFile encrypts a disk image of any format into a LUKS2 image.
+// encrypt encrypts a disk image of any format into a LUKS2 image.
+func encrypt(ctx context.Context, dst, src *os.File, key []byte) error {
+	fi, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	disk, err := luksimg.OpenImage(ctx, src, fi.Size(), luksimg.ImageOptions{})
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	_, err = luksimg.Encrypt(ctx, dst, disk, key, luksimg.EncryptOptions{})
+	return err
+}
+
+// encryptFile encrypts the disk image src into a new file.
 func encryptFile(ctx context.Context, src, dst string, key []byte) error {
 	in, err := os.Open(src)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	fi, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	disk, err := luksimg.OpenImage(ctx, in, fi.Size(), luksimg.ImageOptions{})
-	if err != nil {
-		return err
-	}
-	defer disk.Close()
 	out, err := os.Create(dst)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	if _, err := luksimg.Encrypt(ctx, out, disk, key, luksimg.EncryptOptions{}); err != nil {
+	if err := encrypt(ctx, out, in, key); err != nil {
 		return err
 	}
 	return out.Sync()
@@ -141,7 +147,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// ExampleReencrypt copies an image with a new volume key and a second passphrase.
+// This example copies an image with a new volume key and a second passphrase.
 func ExampleReencrypt() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "luksimg")

@@ -26,13 +26,13 @@ var (
 	// ErrDetached means that the file is a detached LUKS header: the data are in another file.
 	ErrDetached = errors.New("this is a detached header, without the data")
 
-	// ErrUnsupportedFormat means that the format was recognised but is not supported.
+	// ErrUnsupportedFormat means that the format is not supported, at all or for this operation.
 	ErrUnsupportedFormat = errors.New("unsupported image format")
 
 	// ErrKey means that the key breaks a rule of the profile.
 	ErrKey = errors.New("the key does not fit the profile")
 
-	// ErrProfile means that the cloud of the profile does not accept such an image.
+	// ErrProfile means that the cloud of the profile does not accept the image or its file name.
 	ErrProfile = errors.New("the cloud does not accept this image")
 
 	// ErrBlueprint means that a [Blueprint] is malformed or belongs to another disk.
@@ -60,8 +60,8 @@ const (
 // RunOptions control how a long job runs. The zero value is a good default.
 type RunOptions struct {
 	// Jobs is the number of workers; zero means one for each CPU. File-to-file jobs in a process that
-	// does nothing else run faster with GOMAXPROCS set to Jobs+1. The scheduler then leaves
-	// workers in a system call alone.
+	// does nothing else run faster with GOMAXPROCS set to Jobs+1. The scheduler then does not disturb
+	// workers that are in a system call.
 	Jobs int
 
 	// Progress, if not nil, is called with the number of plaintext bytes done since the last call. It

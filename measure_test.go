@@ -62,7 +62,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// A limited is a file with a maximal length in bytes.
+// A limited is a file with a maximum length in bytes.
 type limited struct {
 	t       *testing.T
 	max     int64

@@ -150,8 +150,8 @@ type ImageOptions struct {
 
 	asked any // options that the child image's package sets for this image
 
-	// look opens the image only to describe or check it. Then a missing key or a missing file is no
-	// error.
+	// look opens the image only to describe or check it. Then a missing key or a missing file is not
+	// an error.
 	look bool
 }
 
@@ -164,8 +164,9 @@ type OtherFile struct {
 
 // OpenImage opens the image in r, a file of size bytes. [Detect] describes how it finds the format,
 // [Unpack] how it opens compressed images. If r is an [os.File] or an [image.Source], its holes are not
-// read. Without a key, an encrypted image is [ErrEncrypted]; a wrong key is [luks.ErrPassphrase]. If
-// ctx is done during key derivation, OpenImage returns its cause.
+// read. If the image is encrypted and Key is nil, the error is [ErrEncrypted]. If the key is wrong, it
+// is [luks.ErrPassphrase], or vhd.ErrKey for a VHD. If ctx is done during key derivation, OpenImage
+// returns its cause.
 func OpenImage(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Image, error) {
 	if o.chain.TooLong() {
 		return nil, fmt.Errorf("%w: a chain of more than %d images", image.ErrUnsupported, disk.MaxChain)

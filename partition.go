@@ -23,7 +23,7 @@ type Partition struct {
 
 // OpenPartition opens the partition with the number [ImageOptions.Partition] of the disk in r, as
 // [OpenImage] does, but does not open LUKS inside it. Use it to read or change that LUKS header with
-// the package luks.
+// package luks.
 func OpenPartition(ctx context.Context, r io.ReaderAt, size int64, o ImageOptions) (*Partition, error) {
 	number := o.Partition
 	o.Partition = 0

@@ -16,11 +16,11 @@ import (
 type Profile string
 
 const (
-	// ClassicLUKS is IBM Cloud classic infrastructure (SoftLayer) with end-to-end encryption. The image
-	// is a raw LUKS1 file with aes-xts-plain64, sha256 and its data at 2 MiB. The file is 4 MiB longer
-	// than the disk, rounded up to the next MiB. Encrypted zeros fill the space past the end of the
-	// disk. The passphrase is the base64 text of the data encryption key: 32 to 512 characters, one
-	// line, without a newline.
+	// ClassicLUKS is for IBM Cloud classic infrastructure (SoftLayer) with end-to-end encryption. The
+	// image is a raw LUKS1 file with aes-xts-plain64, sha256 and its data at 2 MiB. The file is 4 MiB
+	// longer than the disk, rounded up to the next MiB. Encrypted zeros fill the space past the end of
+	// the disk. The passphrase is the base64 text of the data encryption key: 32 to 512 characters,
+	// one line, without a newline.
 	ClassicLUKS Profile = "classic-luks"
 
 	// ClassicVHD is what IBM documents for the same cloud since 2019: a dynamic VHD whose sectors are
@@ -40,8 +40,8 @@ type Rules struct {
 	Target     string          // the cloud, as package deploy names it: "classic" or "vpc"
 
 	// Extension is the required end of a file name: the cloud derives the format from it. AtUpload
-	// means that the upload can give the file that name. ObjectSuffix is the end of a generated object
-	// name.
+	// means that the file can have another name, because the upload can give the object the required
+	// one. ObjectSuffix is the end of a generated object name.
 	Extension    string
 	AtUpload     bool
 	ObjectSuffix string

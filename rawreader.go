@@ -88,7 +88,7 @@ func (s *RawReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ends is a file of which only the start and the end are known. The middle reads as zeros.
+// ends is a file with a known start and end. The middle, which is unknown, reads as zeros.
 type ends struct {
 	head, tail []byte
 	size       int64

@@ -105,7 +105,7 @@ func at(off int64, signature string) func(io.ReaderAt, int64) (int64, bool) {
 
 func findVMDK(r io.ReaderAt, size int64) (int64, bool) { return 0, vmdk.Detect(r, size) }
 
-// findLUKS2 also matches later LUKS versions, which the package luks refuses.
+// findLUKS2 also matches later LUKS versions, which package luks refuses.
 func findLUKS2(r io.ReaderAt, size int64) (int64, bool) {
 	_, is := at(0, "LUKS\xba\xbe")(r, size)
 	_, one := at(0, "LUKS\xba\xbe\x00\x01")(r, size)

@@ -74,7 +74,8 @@ var (
 	ErrLayers = fmt.Errorf("packed in more than %d layers", maxLayers)
 )
 
-// An Unpacked is an image without the layers that it was packed in.
+// An Unpacked is an image without the layers that it was packed in. Except for Close, its methods are
+// safe for concurrent use.
 type Unpacked struct {
 	image.Source
 
@@ -141,7 +142,7 @@ func (u *Unpacked) Close() error {
 // format is the format of the image inside; "" means to detect it. A file that itself has the signature
 // of this format is not packed.
 //
-// An image in an archive, or in a container format of its own, is read at random: by the index of the
+// An image in an archive, or in a format other than raw, is read at any offset: with the index of the
 // compressed file, or else from a scratch file. A raw disk is decompressed while it is read.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, format Format, o Unpacking) (*Unpacked, error) {
 	if u, ok := r.(*Unpacked); ok {

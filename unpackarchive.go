@@ -16,7 +16,7 @@ import (
 type ArchiveInfo struct {
 	Kind   archive.Kind   `json:"kind"`
 	Member string         `json:"member,omitempty"` // the disk that was opened
-	Digest string         `json:"digest,omitempty"` // that the member must have, as "sha256:..."
+	Digest string         `json:"digest,omitempty"` // required digest of the member, such as "sha256:..."
 	Disks  []archive.Disk `json:"disks"`            // as the archive lists them
 }
 
@@ -60,8 +60,8 @@ func (u *Unpacked) layer(ctx context.Context, src image.Source, o Unpacking) (im
 	return l.Source, err
 }
 
-// archiveInfo describes an archive with several disks of which none was named. It derives that from the
-// error of opening the archive, and returns other errors unchanged.
+// archiveInfo describes an archive with several disks when the caller named none. It derives that
+// from the error of opening the archive, and returns other errors unchanged.
 func archiveInfo(err error, size int64) (*Info, error) {
 	var choice *archive.ChoiceError
 	if !errors.As(err, &choice) || choice.Asked != "" || len(choice.Disks) == 0 {

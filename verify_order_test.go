@@ -9,7 +9,8 @@ import (
 	"github.com/luksimg/luksimg"
 )
 
-// A gate is a disk of which the first piece, or all others, cannot be read until a channel is closed.
+// A gate is a disk whose first piece, or whose other pieces, cannot be read until a channel is
+// closed.
 type gate struct {
 	*disk
 	first bool // the first piece waits

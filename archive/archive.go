@@ -65,8 +65,8 @@ type Disk struct {
 	Name        string `json:"name"`                  // of the member
 	Size        int64  `json:"size"`                  // of the member, in bytes, as it is in the archive
 	Capacity    int64  `json:"capacity,omitempty"`    // of the disk according to the descriptor, in bytes; 0 if unknown
-	Compression string `json:"compression,omitempty"` // by the descriptor, "gzip"
-	Digest      string `json:"digest,omitempty"`      // that the member must have, as "sha256:...", "" if there is none
+	Compression string `json:"compression,omitempty"` // according to the descriptor, such as "gzip"
+	Digest      string `json:"digest,omitempty"`      // required digest of the member, such as "sha256:..."; "" if there is none
 	Problem     string `json:"problem,omitempty"`     // why it cannot be read, "" if it can
 
 	// open opens the file. It also returns the function that verifies its digest.
@@ -77,7 +77,7 @@ type Disk struct {
 // descriptor and the manifest of an OVA. It does not read the disks. r must allow concurrent ReadAt
 // calls and must not change.
 //
-// A malformed archive is an error that matches [image.ErrFormat]; an archive of an unsupported kind
+// If the archive is malformed, the error matches [image.ErrFormat]; if its kind is unsupported, it
 // matches [image.ErrUnsupported].
 func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Archive, error) {
 	src, ok := r.(image.Source)
@@ -194,7 +194,7 @@ var ErrChoice = errors.New("the disk in the archive must be chosen")
 // [ErrChoice].
 type ChoiceError struct {
 	Kind  Kind
-	Asked string   // "" for the only one
+	Asked string   // the requested name; "" asks for the only disk
 	Disks []Disk   // the disks in the archive
 	Names []string // names of the files, if there is no disk
 }

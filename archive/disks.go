@@ -62,7 +62,7 @@ func (a *Archive) diskOf(m *member, sum digest) Disk {
 	case !m.regular():
 		d.Problem = "is a folder, a link or a device, not a file"
 	case a.twice[m.name] != nil:
-		d.Problem = "has the name of another member, and programs differ in which of them they take"
+		d.Problem = "has the same name as another member, and programs differ in which one they use"
 	}
 	return d
 }

@@ -57,5 +57,5 @@ func (f *File) Group(off int64) (start, end int64) {
 // Check verifies the digest of the file, if the archive has one. In a container image it verifies the
 // layer of the file and all layers above it. Call it after all of the file has been read: the file is
 // hashed while it is read, and Check reads the rest. If a digest is wrong, the error is a [SumError];
-// do not use output made of the file then.
+// then do not use output that was made from the file.
 func (f *File) Check(ctx context.Context) error { return f.check(ctx) }

@@ -117,7 +117,7 @@ func (l *Layout) append(p part) {
 // Size returns the length of the archive in bytes.
 func (l *Layout) Size() int64 { return l.size }
 
-// ModTime returns when the file that changed last was changed, as of [OpenLayout].
+// ModTime returns the latest modification time of the files, as of [OpenLayout].
 func (l *Layout) ModTime() time.Time { return l.mtime }
 
 // ReadAt reads from the archive; see [io.ReaderAt].

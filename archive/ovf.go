@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxDescriptor bounds the length of an OVF descriptor in bytes. Descriptors that contain a license
-	// have some hundred KiB.
+	// maxDescriptor bounds the length of an OVF descriptor in bytes. Descriptors that contain a
+	// license have a few hundred KiB.
 	maxDescriptor = 4 << 20
 
 	maxDepth   = 64   // levels of nested elements

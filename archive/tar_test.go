@@ -355,7 +355,7 @@ func TestManyMembers(t *testing.T) {
 	if _, err := Open(ctx, disks, disks.n*blockSize, Options{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	// The names have the maximal length.
+	// The names have the maximum length.
 	long := tarOf(t, file{name: strings.Repeat("n", 1<<19), data: "x"})
 	long = bytes.Repeat(long[:len(long)-1024], 20)
 	_, err = open(long)

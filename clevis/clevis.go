@@ -1,8 +1,8 @@
-// Package clevis opens and makes the bindings of the program clevis. A binding holds a secret, such as the passphrase
+// Package clevis makes and opens the bindings of the program clevis. A binding holds a secret, such as the passphrase
 // of a LUKS2 key slot, that opens if a policy is met. The package supports the policies that need no hardware:
 //
 //   - tang: a Tang server is reachable. The server never learns the secret, and cannot tell which one a client recovers.
-//   - sss: at least a threshold of several policies are met, by Shamir's secret sharing. Policies can be nested.
+//   - sss: at least a given number of several policies are met (Shamir's secret sharing). Policies can be nested.
 //
 // [Encrypt] makes a binding from a [Policy], [Decrypt] opens one, and [Inspect] describes one without opening it. A
 // binding is a JWE (RFC 7516) in compact serialization, as clevis encrypt writes it. [Token] and [FromToken] convert
@@ -23,23 +23,23 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// Errors of the package, for use with errors.Is.
+// Errors that a caller can act on. Match them with errors.Is.
 var (
-	// ErrFormat is a malformed binding, advertisement, policy or server response.
+	// ErrFormat means that a binding, an advertisement, a policy or a server response is malformed.
 	ErrFormat = errors.New("malformed")
 
-	// ErrUnsupported is well-formed input that the package cannot open or make.
+	// ErrUnsupported means that the input is well-formed but needs something that the package cannot open or make.
 	ErrUnsupported = errors.New("not supported")
 
-	// ErrTrust is a Tang server whose keys the caller has not confirmed.
+	// ErrTrust means that the caller has not confirmed the keys of a Tang server.
 	ErrTrust = advice.New("the keys of the server are not confirmed",
-		"give the thumbprint of its signing key, which tang-show-keys or jose jwk thp tells on the server")
+		"give the thumbprint of its signing key, which tang-show-keys or jose jwk thp prints on the server")
 
-	// ErrThumbprint is an advertisement without a signature by the trusted key.
+	// ErrThumbprint means that an advertisement has no signature by the trusted key.
 	ErrThumbprint = advice.New("the trusted key did not sign the advertisement",
-		"compare the thumbprint with what tang-show-keys or jose jwk thp tells on the server; the key may have been rotated, or somebody else answers")
+		"compare the thumbprint with what tang-show-keys or jose jwk thp prints on the server; the key may have been rotated, or somebody else answers")
 
-	// ErrThreshold is a sss binding of which too few shares open.
+	// ErrThreshold means that too few shares of an sss binding open.
 	ErrThreshold = errors.New("too few shares")
 )
 
@@ -103,8 +103,8 @@ func parseHeader(text []byte) (*header, error) {
 }
 
 // Encrypt returns a binding of secret to a policy. It gets advertisements from e. For a server whose keys the policy
-// does not name, it calls trust with the SHA-256 thumbprints of the server's signing keys. If trust is nil, such a
-// server is [ErrTrust]. An error of trust ends Encrypt.
+// does not name, it calls trust with the SHA-256 thumbprints of the server's signing keys. If trust is nil, the error
+// for such a server is [ErrTrust]. Encrypt returns an error of trust.
 func Encrypt(ctx context.Context, p *Policy, secret []byte, e Exchanger, trust func(ctx context.Context, url string, thumbprints []string) error) ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ type Binding struct {
 	Shares    []*Binding `json:"shares,omitempty"`
 }
 
-// Inspect describes a binding without opening it. Malformed input is [ErrFormat].
+// Inspect describes a binding without opening it. If it is malformed, the error is [ErrFormat].
 func Inspect(binding []byte) (*Binding, error) {
 	left := maxPins
 	return inspect(binding, 0, &left)
@@ -58,7 +58,7 @@ func inspect(text []byte, depth int, left *int) (*Binding, error) {
 	return b, nil
 }
 
-// Servers returns the addresses of all servers that Decrypt may ask, without duplicates.
+// Servers returns the addresses of all servers that Decrypt would contact, without duplicates.
 func (b *Binding) Servers() []string {
 	var all []string
 	seen := map[string]bool{}

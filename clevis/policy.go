@@ -24,14 +24,14 @@ type Policy struct {
 }
 
 // Tang returns the policy that the Tang server at url is reachable. thumbprint is the SHA-256 or SHA-1 thumbprint of
-// a signing key of the server, or "" if none is known. A malformed argument is [ErrFormat].
+// a signing key of the server, or "" if none is known. If an argument is malformed, the error is [ErrFormat].
 func Tang(url, thumbprint string) (*Policy, error) {
 	p := &Policy{pin: pinTang, url: url, thumbprint: thumbprint}
 	return p, p.check()
 }
 
 // ParsePolicy parses the configuration of the pin "tang" or "sss", in the format of clevis encrypt. The member adv of
-// tang must be the advertisement itself: the name of a file is [ErrUnsupported].
+// tang must be the advertisement itself; if it is the name of a file, the error is [ErrUnsupported].
 func ParsePolicy(pin string, config []byte) (*Policy, error) {
 	if len(config) > maxBinding {
 		return nil, fmt.Errorf("clevis: the configuration has %d bytes, more than %d", len(config), maxBinding)

@@ -31,7 +31,8 @@ func Token(binding []byte) ([]byte, error) {
 	}{TokenType, []string{}, flattened{Protected: string(p[0]), EncryptedKey: string(p[1]), IV: string(p[2]), Ciphertext: string(p[3]), Tag: string(p[4])}})
 }
 
-// FromToken returns the binding in a token of type [TokenType]. A malformed token is [ErrFormat].
+// FromToken returns the binding in a token of type [TokenType]. If the token is malformed, the error is
+// [ErrFormat].
 func FromToken(token []byte) ([]byte, error) {
 	var t struct {
 		Type string     `json:"type"`

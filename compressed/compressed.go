@@ -36,7 +36,7 @@ var kinds = map[string]Kind{
 }
 
 // Detect returns the kind of the file in r, of size bytes, from its first bytes, or "" for another
-// kind. It reads some KiB at most. Its error is that of r.
+// kind. It reads at most a few KiB. It returns only errors of r.
 func Detect(r io.ReaderAt, size int64) (Kind, error) {
 	s, _, err := signature.Find(r, size)
 	if s == nil || err != nil {
@@ -73,8 +73,8 @@ type Options struct {
 	// MaxWindow bounds the memory in bytes that the format can require; zero means 128 MiB.
 	MaxWindow int64
 
-	// Packed is the length in bytes of the published file, if it contained this one. Zero means that
-	// this is the published file.
+	// Packed is the length in bytes of the outermost file, if this one was packed in it, for
+	// [Options.Limit]. Zero means that this is the outermost file.
 	Packed int64
 
 	// Jobs is the number of parts decoded at a time; zero means one for each CPU.
@@ -91,7 +91,7 @@ const (
 	defaultWindow = 128 << 20
 )
 
-// Limit returns the maximal decompressed size of a file of size bytes: MaxSize if set, else 256 MiB
+// Limit returns the maximum decompressed size of a file of size bytes: MaxSize if set, else 256 MiB
 // plus 1100 times the length of the file.
 func (o Options) Limit(size int64) int64 {
 	if o.MaxSize > 0 {

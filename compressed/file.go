@@ -107,11 +107,12 @@ func (f *File) Count(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// Tail returns up to 512 last bytes of the decompressed file after Count; before, nil.
+// Tail returns the last bytes of the decompressed file, at most 512. Before Count it returns nil.
 func (f *File) Tail() []byte { return f.tail }
 
 // Source returns the decompressed content. If the file is not [File.Random], read the source in order;
-// see [InOrder]. An unknown length is an error. Close an InOrder; other sources need only f.Close.
+// see [InOrder]. If the length is unknown, Source returns an error. If the source is an InOrder, the
+// caller closes it; for others f.Close is enough.
 func (f *File) Source() (image.Source, error) {
 	switch {
 	case f.rand != nil:

@@ -20,7 +20,7 @@ type index struct {
 	units []unit
 	end   unit // the start of the unit after the last
 	file  int64
-	least int64 // minimal length of a merged unit, except the last
+	least int64 // minimum length of a merged unit, except the last
 	most  int64 // length of the longest unit
 
 	// whole decodes a unit at once and open reads a unit in order, for formats with their own methods.

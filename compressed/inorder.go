@@ -19,8 +19,8 @@ const (
 // in order from several goroutines: it keeps recent chunks. A read before those restarts the reader,
 // which is correct but slow. Except for Close, its methods are safe for concurrent use.
 type InOrder struct {
-	// Check, if not nil, is called with up to 512 last bytes before they can be read. Its error is
-	// returned by the read.
+	// Check, if not nil, is called with the last bytes of the source, at most 512, before they can be
+	// read. The read returns its error.
 	Check func(tail []byte) error
 
 	open func(context.Context) (io.ReadCloser, error)

@@ -31,7 +31,7 @@ type stream struct {
 	users int
 }
 
-// wholeUnit is the maximal length of a unit that is decoded at once.
+// wholeUnit is the maximum length of a unit that is decoded at once.
 const wholeUnit = 2 << 20
 
 // streamChunks is the number of chunks kept per unit: workers share a unit only briefly.

@@ -10,7 +10,7 @@ import (
 )
 
 func xzOptions(o Options) xz.Options {
-	// A block or a stream needs some hundred bytes of memory while the index is read.
+	// A block or a stream needs a few hundred bytes of memory while the index is read.
 	return xz.Options{MaxDict: uint32(min(o.window(), 1<<32-1)), MaxBlocks: int(min(o.window()/1024, 1<<24))}
 }
 

@@ -2,9 +2,9 @@
 // and the installed system. From the files of an ext2, ext3, ext4 or XFS root, it finds out which
 // system is installed and whether it has cloud-init.
 //
-// [Inspect] reads little and never writes. It serves a report or a check before an image is
-// encrypted. An image can be hostile: what cannot be read becomes a warning, after a bounded amount
-// of work.
+// [Inspect] reads little and never writes. Use it for a report or a check before you encrypt an
+// image. An image can be hostile: what cannot be read becomes a warning, after a bounded amount of
+// work.
 package contents
 
 import (
@@ -31,7 +31,8 @@ const (
 )
 
 // Info describes the content of an image. In text from the image, control characters and invalid
-// UTF-8 are replaced by "?", and it is cut at 255 bytes. The JSON field names are API.
+// UTF-8 are replaced by "?", and it is cut at 255 bytes. Its JSON form is stable, but new members
+// can be added.
 type Info struct {
 	PartitionTable  string      `json:"partition_table"`             // "gpt", "mbr" or "none"
 	SectorSize      int         `json:"sector_size,omitempty"`       // bytes, of the partition table: 512 or 4096

@@ -18,8 +18,8 @@ var ErrNoPartition = errors.New("no such partition")
 // reads only the partition table, within the limits of [Inspect]: Filesystem is nil. The warnings
 // describe oddities of the table.
 //
-// A missing partition is [ErrNoPartition]. A partition that is not wholly inside the disk, or
-// overlaps another one, is [image.ErrFormat].
+// If there is no such partition, the error is [ErrNoPartition]. If the partition is not wholly
+// inside the disk, or overlaps another one, the error is [image.ErrFormat].
 func FindPartition(ctx context.Context, src image.Source, number int) (p Partition, warnings []string, err error) {
 	i := newInspection(ctx, src)
 	i.table()
@@ -65,7 +65,7 @@ func (i *inspection) usable(p Partition) error {
 	case p.Type == typeExtended:
 		return fmt.Errorf("%w: partition %d is an extended one, which only holds others", ErrNoPartition, p.Number)
 	case p.Type == typeProtective:
-		return fmt.Errorf("%w: partition %d stands for a GPT, which is not there", ErrNoPartition, p.Number)
+		return fmt.Errorf("%w: partition %d stands for a GPT, but the disk has no GPT", ErrNoPartition, p.Number)
 	case p.Size == 0:
 		return fail("has no bytes: %s", strings.Join(i.info.Warnings, "; "))
 	case p.Start > size || p.Size > size-p.Start:

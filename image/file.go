@@ -20,9 +20,9 @@ type File struct {
 }
 
 // NewFile returns the raw image in f, which must be a regular file or a block device. Any other
-// kind of file is [errors.ErrUnsupported]. The File only reads at offsets and does not close f. Its
-// size is fixed here: if f shrinks later, reads of the missing part return [io.ErrUnexpectedEOF],
-// never zeros.
+// kind of file is an error that matches [errors.ErrUnsupported]. The File only reads at offsets and
+// does not close f. Its size is fixed here: if f shrinks later, reads of the missing part return
+// [io.ErrUnexpectedEOF], never zeros.
 func NewFile(f *os.File) (*File, error) {
 	fi, err := f.Stat()
 	if err != nil {

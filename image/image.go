@@ -40,7 +40,7 @@ type Grouper interface {
 }
 
 // Group returns the start and end of the group that contains the byte at off. ok is false if src is
-// no [Grouper] or off lies outside it.
+// not a [Grouper] or off lies outside src.
 func Group(src Source, off int64) (start, end int64, ok bool) {
 	g, ok := src.(Grouper)
 	if !ok || off < 0 || off >= src.Size() {
@@ -86,8 +86,8 @@ type Extent struct {
 func (e Extent) End() int64 { return e.Offset + e.Length }
 
 // Extents yields the extents of the n bytes of src at off, in order and without gaps. It merges
-// neighbours of one kind and clips the range to the source. If src is no [Extenter], it yields a
-// single extent of Data. The sequence ends after an error.
+// neighbours of one kind and clips the range to the source. If src is not an [Extenter], it yields
+// a single extent of Data. The sequence ends after an error.
 func Extents(src Source, off, n int64) iter.Seq2[Extent, error] {
 	size := src.Size()
 	if off < 0 {

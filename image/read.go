@@ -4,7 +4,8 @@ import "io"
 
 // ReadFull reads len(p) bytes at off of r, which can be a [Source] or the file of one. Unlike
 // [io.ReaderAt] it returns nil whenever p is full and continues after a short read. It reports an
-// early end as [io.ErrUnexpectedEOF], as callers could take an io.EOF for their own.
+// early end as [io.ErrUnexpectedEOF], because callers could mistake io.EOF for the end of their
+// own input.
 func ReadFull(r io.ReaderAt, p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {

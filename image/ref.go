@@ -20,17 +20,17 @@ type Ref struct {
 	// then without care: the guest of a raw disk can write the header of another format.
 	Format string
 
-	// From is the ID that the image which names the file was opened with.
+	// From is the ID of the image that names the file, from the Options that opened it.
 	From string
 
-	// Depth is 1 for a file that the first image of a chain names, 2 for a file that this one
-	// names.
+	// Depth is 1 for a file that the first image of a chain names, 2 for a file that such a file
+	// names, and so on.
 	Depth int
 
 	// Options are for opening the file if it has the same format as the image that names it. They
-	// are a value of that package's type Options, or nil if the file holds raw bytes. They carry
-	// over the image's options, count the chain's length, detect loops and check that it is the
-	// right file. The caller sets ID and Key.
+	// are a value of type Options of the format's package, or nil if the file holds raw bytes. They
+	// carry over the image's options, limit the length of the chain, detect loops and check that it
+	// is the right file. The caller sets ID and Key.
 	Options any
 }
 

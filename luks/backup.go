@@ -45,12 +45,12 @@ func (h *Header) Backup(w io.Writer) error {
 // those back.
 func (h *Header) backupSize() int64 { return roundUp(h.HeaderSize(), 4096) }
 
-// Restore writes a header that [Header.Backup] or cryptsetup saved back to the image in f, a file of
-// size bytes. The backup has backupSize bytes. It must be complete, and its data must start inside the
-// image. It must also have the UUID, version and layout of the image's current header, else the error
-// is [ErrBackup]. If the image has no header, Restore cannot check that, and fails. force skips both
-// checks, but never the check that the data offsets of both headers agree. So Restore never overwrites
-// data. An image that is [ErrAmbiguous] must be repaired first.
+// Restore replaces the header of the image in f, a file of size bytes, by a backup of backupSize bytes,
+// made by [Header.Backup] or cryptsetup. The backup must be complete, and its data must start inside
+// the image. It must also have the UUID, version and layout of the image's current header, else the
+// error is [ErrBackup]. If the image has no header, Restore cannot check that, and fails. force skips
+// both checks, but never the check that the data offsets of both headers agree. So Restore never
+// overwrites data. If the image is ambiguous ([ErrAmbiguous]), repair it first.
 //
 // The whole header is replaced. If there is room for the key slots of both headers, the image opens at
 // each moment with the keys of one of them. If there is no room, or no valid header, an interrupted

@@ -149,8 +149,8 @@ func (e *Editor) move(s keyslot, off int64) error {
 	return e.wipe(s.area.offset, s.area.size)
 }
 
-// copySlotV1 copies key slot from with its key material to the unused slot to. It then marks from as
-// unused, without overwriting its material yet.
+// copySlotV1 copies the key slot numbered from, with its key material, to the unused slot numbered to.
+// It then marks slot from as unused, without overwriting its material yet.
 func (e *Editor) copySlotV1(from, to int) error {
 	if err := e.copyMaterial(e.h.slots[from].area, e.h.slots[to].area.offset); err != nil {
 		return err
@@ -263,7 +263,7 @@ func (h *Header) fitsV1() (digest, error) {
 	case s.sectorSize != sectorSize:
 		return digest{}, unsupported("LUKS1 has no sectors of %d bytes", s.sectorSize)
 	case s.size != 0:
-		return digest{}, unsupported("LUKS1 has no data of fixed size")
+		return digest{}, unsupported("LUKS1 does not support data of a fixed size")
 	case s.offset/sectorSize > 1<<32-1:
 		return digest{}, unsupported("LUKS1 cannot store the data offset %d", s.offset)
 	case h.tokens > 0 || len(h.flags) > 0:

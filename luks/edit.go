@@ -20,8 +20,8 @@ type File interface {
 //
 // The image opens at each moment, even if the process is killed: an Editor writes key material first,
 // then one copy of the header, then the other, and syncs after each. A context cancels key derivation,
-// but never a write. An Editor is not safe for concurrent use. No other program must change the header
-// meanwhile; if one does, the error is [ErrChanged].
+// but never a write. An Editor is not safe for concurrent use. Another program must not change the
+// header meanwhile; if one does, the error is [ErrChanged].
 type Editor struct {
 	f    File
 	size int64

@@ -137,13 +137,13 @@ type OpenOptions struct {
 	// cryptsetup tuned to 2 seconds. Key slots that exceed the remaining work are not tried.
 	MaxWork uint64
 
-	// AllowNullCipher opens images whose data are not encrypted (cipher_null-ecb), and such key slots.
-	// Otherwise they are [ErrNullCipher]: such an image looks encrypted but is not, and anybody can
-	// have written its content.
+	// AllowNullCipher opens images and key slots that are not encrypted (cipher_null-ecb). Otherwise
+	// the error is [ErrNullCipher]: such an image looks encrypted but is not, and anybody can have
+	// written its content.
 	AllowNullCipher bool
 
 	// AllowTruncated opens images that end within a sector, and ignores that partial sector. Otherwise
-	// they are [ErrTruncated].
+	// the error is [ErrTruncated].
 	AllowTruncated bool
 
 	// Accept, if not nil, decides whether to accept the header. It is called after the header was
@@ -151,8 +151,8 @@ type OpenOptions struct {
 	// [Edit] return its error. See package luks/policy.
 	Accept func(h *Header) error
 
-	// OverwriteSignature lets [Edit] change an image that is [ErrAmbiguous]. The header then overwrites
-	// what is there.
+	// OverwriteSignature lets [Edit] change an image even if it is ambiguous ([ErrAmbiguous]). The
+	// header then overwrites what is in its place.
 	OverwriteSignature bool
 }
 

@@ -90,7 +90,7 @@ type DigestInfo struct {
 // SlotInfo describes a key slot.
 type SlotInfo struct {
 	Slot       int    `json:"slot"`
-	Type       string `json:"type,omitempty"`    // if it is not that of all: "reencrypt"
+	Type       string `json:"type,omitempty"`    // "" for the usual type, "luks2"; else such as "reencrypt"
 	Problem    string `json:"problem,omitempty"` // why it cannot be used
 	Bound      bool   `json:"bound"`             // whether its key is the key of the data
 	Priority   string `json:"priority"`

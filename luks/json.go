@@ -264,7 +264,7 @@ func (o object) knows(names ...string) {
 	}
 }
 
-// maxUnknown is the maximal number of unknown members that are reported.
+// maxUnknown is the maximum number of unknown members that are reported.
 const maxUnknown = 32
 
 // is checks a member that must have a given value.

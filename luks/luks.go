@@ -5,15 +5,15 @@
 // offset. To decrypt, use [Open] and [Header.Unlock]. They return a Volume, an [io.ReaderAt] of the
 // plaintext. To change key slots, use [Edit].
 //
-// Deriving a key can take minutes and gigabytes. Functions that derive a key have a context and return
-// its cause within a tenth of a second after it is done. Argon2 itself cannot be stopped: it finishes
-// in the background, and its key is wiped.
+// Deriving a key can take minutes and gigabytes. Functions that derive a key accept a context. When it
+// is done, they return its cause within a tenth of a second. Argon2 itself cannot be stopped: it
+// finishes in the background, and its key is wiped.
 //
 // cryptsetup, the Linux kernel and (for LUKS1) QEMU accept the images. The cipher is AES in XTS mode
-// (aes-xts-plain64) unless [Options] select another. The package reads their images, with AES in every
-// mode of dm-crypt. For Serpent, Twofish, Camellia, CAST5, Adiantum and some hashes, import package
-// [github.com/luksimg/luksimg/luks/ciphers] for its side effect. The ciphers keep data secret but do
-// not detect changes.
+// (aes-xts-plain64) unless [Options] select another. The package also reads the images that those
+// programs write, with AES in every mode of dm-crypt. For Serpent, Twofish, Camellia, CAST5, Adiantum
+// and some hashes, import package [github.com/luksimg/luksimg/luks/ciphers] for its side effect. The
+// ciphers keep data secret but do not detect changes.
 //
 // The package does not print, open files or start processes.
 //
@@ -76,13 +76,13 @@ var (
 	ErrVolumeKey = errors.New("the volume key does not belong to this image")
 
 	// ErrMemory means that there is not enough memory to derive a key, which would end the process. On
-	// Linux it is checked before: the limits of the process (RLIMIT_AS, RLIMIT_DATA), its control
-	// groups, and the free memory of the machine.
+	// Linux, the limits of the process (RLIMIT_AS, RLIMIT_DATA), its control groups and the free memory
+	// of the machine are checked first.
 	ErrMemory = memory.ErrShort
 
 	// ErrNotApproved means that FIPS 140-3 does not approve a cipher, a hash or a key derivation
-	// function; see [KDF] and docs/fips.md. In Go's mode fips140=on, such algorithms are not used for
-	// new images. In fips140=only, images with them are not opened either.
+	// function; see [KDF] and docs/fips.md. With GODEBUG=fips140=on, such algorithms are not used for
+	// new images. With fips140=only, images that use them are not opened either.
 	ErrNotApproved = dmcrypt.ErrNotApproved
 
 	// ErrLimit means that deriving the key would exceed the limits of [OpenOptions].

@@ -120,7 +120,7 @@ func (s *keyslot) cipher(ctx context.Context, passphrase []byte) (dmcrypt.Sector
 	return newCipher(s.area.encryption, derived, sectorSize, false)
 }
 
-// newDigest returns the digest of key. The key is random, so the minimal number of iterations suffices
+// newDigest returns the digest of key. The key is random, so the minimum number of iterations suffices
 // for any passphrase.
 func newDigest(ctx context.Context, key []byte, o Options) (digest, error) {
 	newHash, err := hashByName(o.Hash)
@@ -179,9 +179,9 @@ func (h *Header) WriteTo(w io.Writer) (int64, error) {
 }
 
 // WriteHeader writes the header to a file that can already have the data. It writes the magic last,
-// after a Sync if w has that method. So a file whose writing was interrupted is no LUKS image. It does
-// not write the gaps of the header: w must be new, so that they read as zeros. The header must have
-// been made by [New].
+// after a Sync if w has that method. So an incomplete file is not a LUKS image. It does not write the
+// gaps of the header: w must be new, so that they read as zeros. The header must have been made by
+// [New].
 func (h *Header) WriteHeader(w io.WriterAt) error {
 	if h.made == nil {
 		return errNotMade

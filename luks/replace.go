@@ -36,9 +36,9 @@ func (e *Editor) ChangeKey(ctx context.Context, old, passphrase []byte, o KeyOpt
 // until the header is changed. Then the first block of the old material is wiped, without which the
 // rest is useless.
 //
-// Only if there is no room for even one block, the old material is overwritten before the header is
-// changed, as cryptsetup does. If that is interrupted, neither the old nor the new passphrase opens the
-// image, but all other key slots do.
+// If there is no room for even one block, the old material is overwritten before the header is changed,
+// as cryptsetup does. If that is interrupted, neither the old nor the new passphrase opens the image,
+// but all other key slots do.
 func (e *Editor) ReplaceSlot(ctx context.Context, slot int, k NewKey) (int, error) {
 	volumeKey, err := e.openFor(ctx, k)
 	if err != nil {

@@ -111,8 +111,8 @@ var signatures = []signature{
 // machine that made it.
 var swapMarks = []string{"SWAP-SPACE", "SWAPSPACE2", "S1SUSPEND\x00", "S2SUSPEND\x00", "ULSUSPEND\x00", "LINHIB0001"}
 
-// foreignSignature returns the name of what the file r of size bytes starts with other than LUKS, and
-// the offset of its signature. It returns "" if it finds none.
+// foreignSignature returns the name of the format, other than LUKS, with whose signature the file r of
+// size bytes starts, and the offset of that signature. It returns "" if it finds none.
 func foreignSignature(r io.ReaderAt, size int64) (string, int64, error) {
 	b := make([]byte, min(zfsEnd, size))
 	if err := readFull(r, b, 0); err != nil {

@@ -40,7 +40,7 @@ type NewKey struct {
 }
 
 // AddKey adds a key slot with the number slot, which must be free, or with any free number if slot is
-// [AnySlot]. It returns the number. If Existing opens nothing, the error is [ErrPassphrase]. If
+// [AnySlot]. It returns the number. If Existing opens no key slot, the error is [ErrPassphrase]. If
 // VolumeKey is not the key of the image, it is [ErrVolumeKey].
 func (e *Editor) AddKey(ctx context.Context, slot int, k NewKey) (int, error) {
 	volumeKey, err := e.openFor(ctx, k)
@@ -188,7 +188,7 @@ func (e *Editor) freeV1(slot int) (int, area, error) {
 	return 0, area{}, notFree(slot, v1Slots)
 }
 
-// notFree returns the error if the given one, or all, of n key slots are in use.
+// notFree returns the error for a key slot that is in use, or for [AnySlot] if all n are in use.
 func notFree(slot, n int) error {
 	switch {
 	case slot == AnySlot:

@@ -11,8 +11,8 @@ import (
 // AnyToken lets an [Editor] choose a free token.
 const AnyToken = -1
 
-// A Token is metadata in a LUKS2 header that other software uses to open a key slot by other means;
-// LUKS2, section 3.4.
+// A Token is metadata in a LUKS2 header from which other software knows how to open a key slot
+// without a typed passphrase; LUKS2, section 3.4.
 type Token struct {
 	Number   int             `json:"token"`
 	Type     string          `json:"type"`

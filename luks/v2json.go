@@ -9,7 +9,8 @@ import (
 
 // The metadata of LUKS2: LUKS2 On-Disk Format Specification, section 3.
 
-// maxObjects is the maximal number of key slots, tokens, segments or digests. Their names start at "0".
+// maxObjects is the maximum number of key slots, tokens, segments or digests. Their names
+// start at "0".
 const maxObjects = 32
 
 type jsonKDF struct {

@@ -43,27 +43,27 @@ type Manifest struct {
 
 // A Source describes the source of the image.
 type Source struct {
-	Name        string `json:"name,omitempty"` // without folders
-	Format      string `json:"format"`
-	FileSize    int64  `json:"file_size,omitempty"`
-	VirtualSize int64  `json:"virtual_size"`
-	SHA256      string `json:"sha256,omitempty"` // digest of the disk
+	Name        string `json:"name,omitempty"`      // without folders
+	Format      string `json:"format"`              // a [luksimg.Format]
+	FileSize    int64  `json:"file_size,omitempty"` // bytes
+	VirtualSize int64  `json:"virtual_size"`        // bytes
+	SHA256      string `json:"sha256,omitempty"`    // digest of the disk
 }
 
 // An Image describes the encrypted image.
 type Image struct {
-	Name           string `json:"name"`
-	Container      string `json:"container"`
+	Name           string `json:"name"`      // without folders
+	Container      string `json:"container"` // a [luksimg.Format]
 	UUID           string `json:"uuid,omitempty"`
-	FileSize       int64  `json:"file_size"`
-	VolumeSize     int64  `json:"volume_size"`
+	FileSize       int64  `json:"file_size"`        // bytes
+	VolumeSize     int64  `json:"volume_size"`      // bytes, of the plaintext
 	SHA256         string `json:"sha256,omitempty"` // digest of the file
-	Cipher         string `json:"cipher"`
+	Cipher         string `json:"cipher"`           // as dm-crypt names it
 	KeyBits        int    `json:"key_bits"`
-	SectorSize     int    `json:"sector_size"`
-	DataOffset     int64  `json:"data_offset"`
+	SectorSize     int    `json:"sector_size"`               // of the encryption, bytes
+	DataOffset     int64  `json:"data_offset"`               // bytes
 	DetachedHeader string `json:"detached_header,omitempty"` // file name of the detached header
-	ZerosDiscarded bool   `json:"zeros_discarded,omitempty"`
+	ZerosDiscarded bool   `json:"zeros_discarded,omitempty"` // see [luksimg.EncryptOptions]
 	KDF            KDF    `json:"kdf"`
 }
 
@@ -71,9 +71,9 @@ type Image struct {
 type KDF struct {
 	Type       string `json:"type"`
 	Hash       string `json:"hash,omitempty"`
-	Iterations uint32 `json:"iterations"`           // of Argon2: passes
-	Memory     uint32 `json:"memory_kib,omitempty"` // of Argon2
-	Parallel   uint32 `json:"parallel,omitempty"`   // of Argon2: lanes
+	Iterations uint32 `json:"iterations"`           // of PBKDF2, or passes of Argon2
+	Memory     uint32 `json:"memory_kib,omitempty"` // of Argon2, KiB
+	Parallel   uint32 `json:"parallel,omitempty"`   // lanes of Argon2
 }
 
 // Options are the parts of a manifest that the result of Encrypt does not contain.

@@ -40,14 +40,14 @@ type Export struct {
 	// nil, the export is read-only.
 	Target Target
 
-	// BlockSize is the size in bytes from which on a write needs no read: a power of two from 512
-	// to 32 MiB. Zero means 4096. It is a hint: clients can read and write at any offset and
-	// length.
+	// BlockSize is the size in bytes of the smallest write that needs no read first: a power of two
+	// from 512 to 32 MiB. Zero means 4096. It is a hint: clients can read and write at any offset
+	// and length.
 	BlockSize int
 }
 
-// A Target receives the writes of clients. Its methods must be safe for concurrent use, also with
-// ReadAt of the Source.
+// A Target receives the writes of clients. Its methods must be safe for concurrent use, with each
+// other and with ReadAt of the Source.
 type Target interface {
 	io.WriterAt
 	// Sync makes all earlier writes durable. It is called for a flush of any client.
@@ -80,11 +80,12 @@ type Options struct {
 	// needs a further 170 KiB.
 	Memory int
 
-	// HandshakeTimeout is the time in which a client must use an export; zero means 10 seconds.
+	// HandshakeTimeout is the time within which a client must complete the handshake; zero means 10
+	// seconds.
 	HandshakeTimeout time.Duration
 
-	// SendTimeout is the time in which a client must receive a part of a reply, of at most
-	// 256 KiB; zero means 30 seconds. A slower client is disconnected.
+	// SendTimeout is the time within which a client must receive a part of a reply, of at most 256
+	// KiB; zero means 30 seconds. A slower client is disconnected.
 	SendTimeout time.Duration
 
 	// Report, if not nil, is called with each error of a Source or a Target, which the client

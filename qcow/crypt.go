@@ -24,9 +24,10 @@ type sectorCipher interface {
 	wipe()
 }
 
-// Unlock unlocks an encrypted disk with a passphrase, which it does not keep. A wrong passphrase is
-// luks.ErrPassphrase. The old AES encryption cannot detect a wrong passphrase: reads then return
-// garbage. Unlock fails if the disk is not encrypted. ctx ends the key derivation.
+// Unlock unlocks an encrypted disk with a passphrase, which it does not keep. If the passphrase is
+// wrong, the error is luks.ErrPassphrase. The old AES encryption cannot detect a wrong passphrase:
+// reads then return garbage. Unlock fails if the disk is not encrypted. ctx ends the key
+// derivation.
 func (d *Disk) Unlock(ctx context.Context, passphrase []byte) error {
 	var c sectorCipher
 	var err error

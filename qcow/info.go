@@ -9,19 +9,20 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// Info describes an image. Names are as the file holds them: quote them before you print them to a
-// terminal. The JSON field names are API.
+// Info describes an image. Names are as in the file and can contain anything: quote them
+// before you print them to a terminal. Its JSON form is stable, but new members can be
+// added.
 type Info struct {
 	Version         int        `json:"version"`                     // 2 or 3
 	VirtualSize     int64      `json:"virtual_size"`                // bytes; size of the snapshot if one is open
 	AllocatedBytes  int64      `json:"allocated_bytes"`             // bytes of the disk that are allocated in this image
 	FileSize        int64      `json:"file_size"`                   // bytes
 	ClusterSize     int64      `json:"cluster_size"`                // bytes
-	RefcountBits    int        `json:"refcount_bits"`               //
+	RefcountBits    int        `json:"refcount_bits"`               // width of a reference count
 	CompressionType string     `json:"compression_type"`            // "zlib" or "zstd"
 	Encryption      string     `json:"encryption,omitempty"`        // "aes" or "luks"
-	BackingFile     string     `json:"backing_file,omitempty"`      //
-	BackingFormat   string     `json:"backing_format,omitempty"`    //
+	BackingFile     string     `json:"backing_file,omitempty"`      // name of the backing file
+	BackingFormat   string     `json:"backing_format,omitempty"`    // its format, if the image gives it
 	ExternalData    bool       `json:"external_data,omitempty"`     // data clusters are in another file
 	DataFile        string     `json:"data_file,omitempty"`         // name of the external data file
 	RawExternalData bool       `json:"raw_external_data,omitempty"` // the data file is also a valid raw image

@@ -109,9 +109,9 @@ type Encrypter interface {
 // A run is a sequence of clusters that are contiguous on the disk and in the file.
 type run struct{ disk, host, n int64 }
 
-// WriteRange writes the bytes from offset from to offset to of the file to dst, except for zeros
-// and the LUKS header. It also writes incomplete data outside that range, which dst must discard.
-// It calls done with the number of bytes read of the disk src.
+// WriteRange writes the bytes [from, to) of the file to dst, except for zeros and the LUKS header.
+// It also writes incomplete data outside that range, which dst must discard. It calls done with
+// the number of bytes read of the disk src.
 func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, e Encrypter, from, to int64, jobs int, done func(int64)) error {
 	data, err := l.tables(ctx, dst, from, to)
 	if err != nil {

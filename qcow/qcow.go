@@ -90,8 +90,9 @@ var (
 //
 // A malformed file returns an *image.FormatError, which matches image.ErrFormat. Unknown features
 // match image.ErrUnsupported. An image that needs another file returns an [image.RefusedError] if
-// [Options.Resolve] is nil. A wrong key is luks.ErrPassphrase. ctx ends the key derivation. Other
-// errors are those of r and of Resolve. [Info.Warnings] lists oddities that do not prevent reading.
+// [Options.Resolve] is nil. If the key is wrong, the error is luks.ErrPassphrase. ctx ends the key
+// derivation. Other errors are those of r and of Resolve. [Info.Warnings] lists oddities that do
+// not prevent reading.
 func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	h, err := readHeader(r, size)
 	if err != nil {

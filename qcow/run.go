@@ -122,8 +122,8 @@ func (d *Disk) decode(p *disk.Page, at, pos, end int64) (disk.Run, error) {
 	return r, nil
 }
 
-// subcluster cuts a run to subclusters of one kind. allocated tells whether the run's cluster is
-// allocated.
+// subcluster cuts a run to subclusters of one kind. allocated reports whether the run's cluster
+// is allocated.
 func (d *Disk) subcluster(r *disk.Run, at int64, bitmap uint64, allocated bool, within int64) error {
 	data, zero := uint32(bitmap), uint32(bitmap>>32)
 	if data&zero != 0 {

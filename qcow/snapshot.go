@@ -13,8 +13,8 @@ const (
 	maxSnapshotExtra = 1024
 )
 
-// A Snapshot is an internal snapshot: another disk in the same file. ID and Name are as the file
-// holds them: quote them before you print them to a terminal.
+// A Snapshot is an internal snapshot: another disk in the same file. ID and Name are as in the
+// file and can contain anything: quote them before you print them to a terminal.
 type Snapshot struct {
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`

@@ -77,9 +77,9 @@ type FinishResult struct {
 	Read    int64 // bytes read back and compared
 }
 
-// Finish assembles the image from its parts, if all exist and match what the shards recorded. If shards are missing
-// the error is an [IncompleteError]. If a part differs from its record, or reads back differently, the error is
-// [ErrReplaced], and no image remains. Finishing an image again is not an error.
+// Finish assembles the image from its parts, if all exist and match what the shards recorded. If shards are
+// missing, the error is an [IncompleteError]. If a part differs from its record, or reads back differently, the
+// error is [ErrReplaced], and no image remains. Finishing an image again is not an error.
 func (j *Job) Finish(ctx context.Context, t Target, o FinishOptions) (*FinishResult, error) {
 	r := &FinishResult{Size: j.Image.FileSize, Parts: j.Parts()}
 	u, err := j.resume(ctx, t)

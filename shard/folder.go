@@ -222,7 +222,7 @@ func (t File) Save(ctx context.Context, name string, b, old []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		// As late as can be. What is no record is replaced.
+		// Compare as late as possible. Anything that is not a record is replaced.
 		if now, e := t.Load(ctx, name); e == nil && !bytes.Equal(now, old) {
 			err = fmt.Errorf("%s: %w", name, ErrStale)
 		}

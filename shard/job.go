@@ -33,7 +33,7 @@ const (
 	MaxUploadID = 1024
 )
 
-// A Job is everything that a machine needs, except the key, to make a shard. It holds no secret. docs/shard.md
+// A Job is everything that a machine needs to make a shard, except the key. It holds no secret. docs/shard.md
 // describes its JSON form. Do not change a Job while methods run; the methods are safe for concurrent use.
 type Job struct {
 	Version int       `json:"version"`
@@ -81,7 +81,7 @@ func (s Stamp) Check(now Stamp) error {
 	return nil
 }
 
-// Reading says how to read the disk out of the source file. The names are those of luksimg's flags.
+// Reading says how to read the disk out of the source file. The JSON names follow luksimg's flags.
 type Reading struct {
 	Format    string `json:"format"` // image format in the file, which machines do not detect again
 	Snapshot  string `json:"snapshot,omitempty"`
@@ -92,7 +92,7 @@ type Reading struct {
 	MaxWindow int64  `json:"max_window,omitempty"`   // in bytes
 }
 
-// Parse reads a job from r, up to its end, and validates it. A malformed job is [ErrJob].
+// Parse reads a job from r, up to its end, and validates it. If the job is malformed, the error is [ErrJob].
 func Parse(r io.Reader) (*Job, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxJob+1))
 	if err != nil {
@@ -121,7 +121,7 @@ func Parse(r io.Reader) (*Job, error) {
 // maxDepth is the deepest nesting of a job's JSON. The manifest's description of the header is the deepest part.
 const maxDepth = 32
 
-// Write writes the job as JSON. A job that would exceed 64 MiB is [ErrJob].
+// Write writes the job as JSON. If it would exceed 64 MiB, the error is [ErrJob].
 func (j *Job) Write(w io.Writer) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -21,8 +21,8 @@ type PlanOptions struct {
 	// Plain, if not nil, plans an unencrypted image, a fixed VHD, in place of an encrypted one.
 	Plain *luksimg.DecryptOptions
 
-	Shards   int   // 1 to MaxShards; zero is 1
-	PartSize int64 // bytes; zero chooses 16 to 64 MiB by the size of the image, or more to need at most MaxParts
+	Shards   int   // 1 to MaxShards; zero means 1
+	PartSize int64 // bytes; zero means 16 to 64 MiB depending on the size of the image, less for many shards, more to stay within MaxParts
 
 	Source      Source
 	Destination string // name of the image
@@ -41,7 +41,7 @@ type PlanOptions struct {
 
 // Plan makes a job for the image that [luksimg.Encrypt] would make of src, and makes room for it in t. If o.Plain is
 // set, key must be nil, and the image is that of [luksimg.Decrypt]. Plan makes the header, but reads no data of the
-// disk. [Job.Abort] removes what it has begun.
+// disk. [Job.Abort] removes what Plan made in t.
 func Plan(ctx context.Context, t Target, src image.Source, key []byte, o PlanOptions) (*Job, error) {
 	id := make([]byte, 16)
 	rand.Read(id)

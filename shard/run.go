@@ -17,11 +17,11 @@ import (
 // RunOptions are the settings of [Job.Run].
 type RunOptions struct {
 	Shard int // from 0 on
-	// Jobs is the number of parts in memory at a time: Run encrypts one while it stores the others. Zero chooses as
+	// Jobs is the number of parts in memory at a time: Run encrypts one while it stores the others. Zero means as
 	// many as fit in 512 MiB, from two to four.
 	Jobs  int
 	Build luksimg.BuildOptions
-	// Stamp identifies the present version of the source. Unchanged, if not nil, returns an error if the source has
+	// Stamp identifies the current version of the source. Unchanged, if not nil, returns an error if the source has
 	// changed since.
 	Stamp     Stamp
 	Unchanged func() error

@@ -20,7 +20,7 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// Errors that a caller can act on.
+// Errors that a caller can act on. Match them with errors.Is.
 var (
 	// ErrJob means that a job is malformed or has another version.
 	ErrJob = advice.New("malformed job", "luksimg shard plan writes one")
@@ -45,20 +45,20 @@ var (
 type Target interface {
 	// Begin makes room for an image of size bytes, in parts of partSize bytes. The last part can be shorter.
 	Begin(ctx context.Context, size, partSize int64) (Upload, error)
-	// Resume returns the upload with an ID, as Begin made it. If it no longer exists the error matches
+	// Resume returns the upload with an ID, as Begin made it. If it no longer exists, the error matches
 	// [fs.ErrNotExist].
 	Resume(ctx context.Context, id string, size, partSize int64) (Upload, error)
 	// Abort removes what Begin made, in any state. It is not an error if nothing exists.
 	Abort(ctx context.Context, id string) error
-	// Open opens the finished image. If there is none the error matches [fs.ErrNotExist].
+	// Open opens the finished image. If there is none, the error matches [fs.ErrNotExist].
 	Open(ctx context.Context) (Image, error)
 	// Remove removes the finished image.
 	Remove(ctx context.Context) error
 
 	// Save stores a small file beside the image, atomically. old is its content as Load returned it. If another
 	// process has stored other content since, the error matches [ErrStale]. Load returns the content, or nil if the
-	// file does not exist. If the name belongs to anything but a file, its error matches [ErrRecord]. Clear removes
-	// such files and their folder.
+	// file does not exist. If the name is not that of a file, its error matches [ErrRecord]. Clear removes such
+	// files and their folder.
 	Save(ctx context.Context, name string, b, old []byte) error
 	Load(ctx context.Context, name string) ([]byte, error)
 	Clear(ctx context.Context, names []string) error

@@ -58,7 +58,7 @@ func TestSlower(t *testing.T) {
 	}
 }
 
-// TestStale stores records of which another process has stored one meanwhile.
+// TestStale stores records after another process has stored one of them.
 func TestStale(t *testing.T) {
 	f := shard.File{Name: filepath.Join(t.TempDir(), "image")}
 	j := plan(t, f, 1)

@@ -25,7 +25,8 @@ type Status struct {
 	Size  int64  `json:"size"`  // bytes of the image in the shard
 }
 
-// Status returns the progress of each shard, by number. If the job was aborted the error is [ErrGone].
+// Status returns the progress of each shard, by number. If the job was aborted, the error is
+// [ErrGone].
 func (j *Job) Status(ctx context.Context, t Target) ([]Status, error) {
 	u, err := j.resume(ctx, t)
 	if errors.Is(err, ErrGone) {

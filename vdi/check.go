@@ -8,7 +8,8 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. Its JSON form is stable, but new members can be
+// added.
 type CheckResult struct {
 	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
 	Problems    []string `json:"problems,omitempty"` // the first 100, one sentence each
@@ -28,9 +29,9 @@ func (c *CheckResult) corrupt(what string, args ...any) {
 const checkWindow = 64 << 20
 
 // Check checks the whole block map: that blocks are inside the file, that they overlap neither each
-// other nor the map, and that the header has their number. It needs up to 8 MiB of memory and reads
-// no data. Check returns an error only if reading fails or ctx is done; problems of the image are
-// in the result.
+// other nor the map, and that the header gives their correct number. It needs up to 8 MiB of memory
+// and reads no data. Check returns an error only if reading fails or ctx is done; problems of the
+// image are in the result.
 func (d *Disk) Check(ctx context.Context) (CheckResult, error) {
 	c := CheckResult{TotalBlocks: d.h.blocks(), ImageEnd: d.h.mapEnd()}
 	room := min(max(d.fileSize-d.h.dataOff, 0)/d.h.stride()+1, entryZero)

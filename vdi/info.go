@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Info describes an image. Texts are as the file holds them: quote them before you print them to a
-// terminal. The JSON field names are API.
+// Info describes an image. Text is as in the file and can contain anything: quote it before
+// you print it to a terminal. Its JSON form is stable, but new members can be added.
 type Info struct {
 	Type           string   `json:"type"`               // "fixed" or "dynamic"
 	VirtualSize    int64    `json:"virtual_size"`       // bytes

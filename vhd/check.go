@@ -11,7 +11,8 @@ import (
 	"github.com/luksimg/luksimg/internal/disk"
 )
 
-// A CheckResult is the result of [Disk.Check]. The JSON field names are API.
+// A CheckResult is the result of [Disk.Check]. Its JSON form is stable, but new members can be
+// added.
 type CheckResult struct {
 	Corruptions int64    `json:"corruptions"`        // errors that can damage data, or have damaged it
 	Leaks       int64    `json:"leaks"`              // bytes of the file that no structure uses

@@ -50,7 +50,7 @@ func (w *writer) footer() []byte {
 	be.PutUint32(f[offCreatorVer:], 0x000a0000)
 	copy(f[offCreatorOS:], "Wi2k")
 	if w.encrypted {
-		// So is tapdisk, and vhd-util looks for a batmap only with this creator.
+		// tapdisk is another one. vhd-util looks for a batmap only with this creator.
 		copy(f[offCreatorApp:], "tap\x00")
 		be.PutUint32(f[offCreatorVer:], 0x00010003)
 		clear(f[offCreatorOS:][:4])

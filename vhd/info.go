@@ -10,7 +10,7 @@ import (
 )
 
 // Info describes a disk. Text from the file is printable; except for the names of a parent, it is
-// ASCII. The JSON field names are API.
+// ASCII. Its JSON form is stable, but new members can be added.
 type Info struct {
 	Type            string    `json:"type"`                       // "fixed", "dynamic" or "differencing"
 	VirtualSize     int64     `json:"virtual_size"`               // bytes

@@ -41,7 +41,7 @@ func newSectorCipher(key []byte) (*xts.Cipher, error) {
 }
 
 // Unlock unlocks an encrypted disk with a key, which it does not keep: 32 bytes for AES-128, 64 for
-// AES-256. A wrong key is [ErrKey]. Unlock fails if the disk is not encrypted.
+// AES-256. If the key is wrong, the error is [ErrKey]. Unlock fails if the disk is not encrypted.
 func (d *Disk) Unlock(_ context.Context, key []byte) error {
 	if d.keyHash == nil {
 		return errors.New("vhd: the disk is not encrypted")

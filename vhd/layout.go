@@ -133,8 +133,8 @@ func (l *Layout) Cipher(key []byte) (*xts.Cipher, error) {
 // Head returns the start of the file, which is unique to the disk.
 func (l *Layout) Head() []byte { return l.head[:footerSize] }
 
-// WriteRange writes the bytes from offset from to offset to of the file, and some around them, to
-// dst. It calls done with the number of bytes read of the disk src.
+// WriteRange writes the bytes [from, to) of the file, and possibly some around them, to dst. It
+// calls done with the number of bytes read of the disk src.
 func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, c *xts.Cipher, from, to int64, jobs int, done func(int64)) error {
 	w := *l.w
 	w.dst = &target.File{Format: "vhd", W: dst}
@@ -166,7 +166,7 @@ func (l *Layout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Sour
 // A placedBlock holds the offsets of a block on the disk and in the file.
 type placedBlock struct{ disk, place int64 }
 
-// between yields the blocks that overlap the range from from to to of the file.
+// between yields the blocks that overlap the range [from, to) of the file.
 func (l *Layout) between(from, to int64) iter.Seq2[placedBlock, error] {
 	return func(yield func(placedBlock, error) bool) {
 		n := max(0, from-l.first) / l.step

@@ -42,9 +42,9 @@ func (l *FixedLayout) VirtualSize() int64 { return l.w.result.VirtualSize }
 // Footer returns the footer, which is unique to the disk. It follows the disk, at VirtualSize.
 func (l *FixedLayout) Footer() []byte { return l.footer }
 
-// WriteRange writes the bytes from offset from to offset to of the file, and some around them, to
-// dst. It skips zeros that the extents of the disk src report. It calls done with the number of
-// bytes of the disk that are done.
+// WriteRange writes the bytes [from, to) of the file, and possibly some around them, to dst. It
+// skips zeros that the extents of the disk src report. It calls done with the number of bytes of
+// the disk that are done.
 func (l *FixedLayout) WriteRange(ctx context.Context, dst io.WriterAt, src image.Source, from, to int64, jobs int, done func(int64)) error {
 	f := &target.File{Format: "vhd", W: dst}
 	end := l.VirtualSize()

@@ -13,7 +13,7 @@ import (
 )
 
 // A Parent holds what a differencing disk records about its parent. Whoever made the disk chose all
-// of it. The JSON field names are API.
+// of it. Its JSON form is stable, but new members can be added.
 type Parent struct {
 	// Name is the file name of the parent, usually without its folder. It can be empty.
 	Name string `json:"name,omitempty"`

@@ -23,7 +23,7 @@ func resolveFrom(files ...[]byte) func(image.Ref) (image.Source, error) {
 	}
 }
 
-// resolveRaw returns a raw disk, of which only the bytes are known.
+// resolveRaw returns a resolver for a raw disk, which has bytes but no identity.
 func resolveRaw(b []byte) func(image.Ref) (image.Source, error) {
 	return func(image.Ref) (image.Source, error) { return bytes.NewReader(b), nil }
 }

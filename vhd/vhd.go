@@ -105,9 +105,9 @@ var (
 //
 // A malformed file returns an *image.FormatError, which matches image.ErrFormat. A differencing
 // disk returns an [image.RefusedError] if [Options.Resolve] is nil. A disk of more than 8388608
-// blocks, or with more than 64 parents, matches image.ErrUnsupported. A wrong key is [ErrKey].
-// Other errors are those of r and of Resolve. [Info.Warnings] lists oddities that do not prevent
-// reading.
+// blocks, or with more than 64 parents, matches image.ErrUnsupported. If the key is wrong, the
+// error is [ErrKey]. Other errors are those of r and of Resolve. [Info.Warnings] lists oddities
+// that do not prevent reading.
 func Open(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Disk, error) {
 	f, err := findFooter(r, size)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Info describes an image. Names are as the file holds them: quote them before you print them to a
-// terminal. The JSON field names are API.
+// Info describes an image. Names are as in the file and can contain anything: quote them before
+// you print them to a terminal. Its JSON form is stable, but new members can be added.
 type Info struct {
 	Type               string   `json:"type"`                   // "fixed", "dynamic" or "differencing"
 	VirtualSize        int64    `json:"virtual_size"`           // bytes
@@ -25,7 +25,7 @@ type Info struct {
 }
 
 // A Parent holds the paths of the parent that a differencing disk records. Any of them can be "".
-// The JSON field names are API.
+// Its JSON form is stable, but new members can be added.
 type Parent struct {
 	RelativePath string `json:"relative_path,omitempty"`
 	VolumePath   string `json:"volume_path,omitempty"`

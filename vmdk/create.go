@@ -70,8 +70,8 @@ func Create(ctx context.Context, dst io.WriterAt, src image.Source, o CreateOpti
 	return &w.result, nil
 }
 
-// CreateInOrder writes the same image as [Create] to dst sequentially, as for a pipe. If it fails,
-// the output is incomplete. It cannot be cancelled while a Write to dst blocks.
+// CreateInOrder writes the same image as [Create] to dst sequentially, so dst can be a pipe. If it
+// fails, the output is incomplete. It cannot be cancelled while a Write to dst blocks.
 func CreateInOrder(ctx context.Context, dst io.Writer, src image.Source, o CreateOptions) (*CreateResult, error) {
 	w, err := newWriter(src, o)
 	if err != nil {

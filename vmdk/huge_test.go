@@ -71,7 +71,7 @@ func (f *holed) count() {
 	}
 }
 
-// huge returns the file of a 16 TiB disk with one grain. The file has the maximal length, 2^19 grain tables and
+// huge returns the file of a 16 TiB disk with one grain. The file has the maximum length, 2^19 grain tables and
 // as many redundant ones. All tables without the grain lie in holes.
 func huge() *holed {
 	const (

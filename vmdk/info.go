@@ -11,8 +11,8 @@ import (
 // maxWarnings is the maximum number of warnings that are kept.
 const maxWarnings = 100
 
-// Info describes an image. Names are as the file holds them: quote them before you print them to a
-// terminal. The JSON field names are API.
+// Info describes an image. Names are as in the file and can contain anything: quote them before
+// you print them to a terminal. Its JSON form is stable, but new members can be added.
 type Info struct {
 	CreateType     string       `json:"create_type"`           // such as "monolithicSparse"
 	VirtualSize    int64        `json:"virtual_size"`          // bytes

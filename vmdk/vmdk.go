@@ -9,9 +9,9 @@
 // [Options.Resolve] supplies the extents and the parent that an image names. Without it, such an
 // image is refused.
 //
-// Names are decoded from the encoding that the descriptor gives. Supported are those of the IANA
-// index in golang.org/x/text, which are nearly all that VMware writes. A non-ASCII name in another
-// encoding is refused when its file is needed.
+// Names are decoded from the encoding that the descriptor gives. The package supports the encodings
+// of the IANA index in golang.org/x/text, which are nearly all that VMware writes. A non-ASCII name
+// in another encoding is refused when its file is needed.
 package vmdk
 
 import (

@@ -16,8 +16,8 @@ import (
 	"github.com/luksimg/luksimg/internal/pbkdf2"
 )
 
-// ErrBinding is an envelope whose binding does not match its fields: the wrapped key belongs to another image, or a
-// field was changed.
+// ErrBinding means that the binding of an envelope does not match its fields: the wrapped key belongs to another
+// image, or a field was changed.
 var ErrBinding = advice.New("the binding of the wrapped key does not match",
 	"somebody changed it: find out who, and do not trust the image; with the key of the image, luksimg wrap re-creates it")
 

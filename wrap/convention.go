@@ -10,15 +10,15 @@ import (
 )
 
 // A Convention says which bytes of the key material are wrapped and which bytes open the disk. Each encrypted-image
-// format of IBM Cloud has its own. An image made by the wrong one imports, but never boots.
+// format of IBM Cloud has its own. An image made with the wrong convention imports, but never boots.
 //
 // The key material is the content of a key file. For each convention:
 //
-//	convention    material                       opens the disk     is wrapped
-//	none          1 to 4096 bytes                the material       base64 of the material
-//	classic-luks  base64 text, 32..512 characters  the text itself  the same text
-//	classic-vhd   32 or 64 bytes                 the material       base64 of the material
-//	vpc-qcow2     UTF-8 text, 1..512 bytes       the text itself    base64 of the text
+//	convention    material                         opens the disk  is wrapped
+//	none          1 to 4096 bytes                  the material    base64 of the material
+//	classic-luks  base64 text, 32..512 characters  the text        the text
+//	classic-vhd   32 or 64 bytes                   the material    base64 of the material
+//	vpc-qcow2     UTF-8 text, 1..512 bytes         the text        base64 of the text
 type Convention string
 
 // The conventions.
@@ -29,8 +29,8 @@ const (
 	VPCQCOW2    Convention = "vpc-qcow2"
 )
 
-// ErrKey is key material that breaks the rule of its convention. The error's text names the rule and holds nothing of
-// the key.
+// ErrKey means that key material breaks the rule of its convention. The error's text names the rule and holds nothing
+// of the key.
 var ErrKey = advice.New("key material breaks the rule",
 	"--profile says how the cloud uses the key: classic-luks wants base64 text of 32 to 512 characters without a newline, as keygen writes it")
 
@@ -64,7 +64,7 @@ func (k Keys) String() string { return "wrap.Keys(redacted)" }
 func (k Keys) GoString() string { return k.String() }
 
 // MarshalJSON always returns an error, so that keys never reach a JSON document.
-func (k Keys) MarshalJSON() ([]byte, error) { return nil, errors.New("keys are not for JSON") }
+func (k Keys) MarshalJSON() ([]byte, error) { return nil, errors.New("keys cannot be encoded as JSON") }
 
 // ParseConvention returns the convention with this name, and an error for an unknown name. The empty name is [None].
 func ParseConvention(name string) (Convention, error) {
@@ -80,7 +80,7 @@ func ParseConvention(name string) (Convention, error) {
 
 // Material turns random bytes, as [NewDEK] returns them, into key material of the convention. That is base64 text
 // where the convention requires text, and otherwise the bytes themselves. The result is new memory, which the caller
-// wipes. Bytes that break the rule are a [KeyError].
+// wipes. If the bytes break the rule, the error is a [KeyError].
 func (c Convention) Material(dek []byte) ([]byte, error) {
 	r, err := c.rule()
 	switch {
@@ -126,7 +126,7 @@ func (c Convention) Text() string {
 }
 
 // Keys checks key material and returns the bytes that open the disk and the bytes to wrap: see the table at
-// [Convention]. Material that breaks the rule is a [KeyError].
+// [Convention]. If the material breaks the rule, the error is a [KeyError].
 func (c Convention) Keys(material []byte) (Keys, error) {
 	if err := c.Check(material); err != nil {
 		return Keys{}, err
@@ -138,7 +138,8 @@ func (c Convention) Keys(material []byte) (Keys, error) {
 }
 
 // Unwrapped reverses [Convention.Keys]: from the plaintext that an [Unwrapper] returned, it returns the bytes that
-// open the disk. The result is new memory, which the caller wipes. A plaintext that breaks the rule is a [KeyError].
+// open the disk. The result is new memory, which the caller wipes. If the plaintext breaks the rule, the error is a
+// [KeyError].
 func (c Convention) Unwrapped(plaintext []byte) (disk []byte, err error) {
 	if r, _ := c.rule(); r.asItIs {
 		disk = bytes.Clone(plaintext)

@@ -27,7 +27,7 @@ const (
 	maxName     = 1024
 )
 
-// ErrEnvelope is a file that is not a key envelope.
+// ErrEnvelope means that a file is not a valid key envelope.
 var ErrEnvelope = advice.New("malformed key envelope", "luksimg wrap --envelope FILE writes one")
 
 // An Envelope is the file beside an encrypted image. It holds the wrapped key and what is needed to unwrap it. It
@@ -64,8 +64,8 @@ type Envelope struct {
 	extra   map[string]json.RawMessage // unknown fields, which Write keeps
 }
 
-// Write checks the envelope and writes it as indented JSON with a newline at the end. An envelope that breaks the
-// rules is an [ErrEnvelope].
+// Write checks the envelope and writes it as indented JSON with a newline at the end. If the envelope breaks the
+// rules, the error matches [ErrEnvelope].
 func (e *Envelope) Write(w io.Writer) error {
 	if err := e.check(); err != nil {
 		return err
@@ -118,8 +118,8 @@ func (e *Envelope) Write(w io.Writer) error {
 	return err
 }
 
-// ReadEnvelope reads an envelope of at most 64 KiB from r, up to its end. A file that breaks the rules is an
-// [ErrEnvelope] that names the field.
+// ReadEnvelope reads an envelope of at most 64 KiB from r, up to its end. If the file breaks the rules, the error
+// matches [ErrEnvelope] and names the field.
 func ReadEnvelope(r io.Reader) (*Envelope, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxEnvelope+1))
 	if err != nil {

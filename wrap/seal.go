@@ -26,8 +26,8 @@ type SealOptions struct {
 }
 
 // Seal wraps key material with a root key and returns the envelope, bound to the image, the convention and the root
-// key. checked reports whether Seal unwrapped and compared the wrapped key. Material that breaks the rule of its
-// convention is [ErrKey].
+// key. checked reports whether Seal unwrapped and compared the wrapped key. If the material breaks the rule of its
+// convention, the error is [ErrKey].
 func Seal(ctx context.Context, w Wrapper, material []byte, o SealOptions) (e *Envelope, checked bool, err error) {
 	keys, err := o.Convention.Keys(material)
 	if err != nil {
@@ -88,9 +88,11 @@ func (o Opened) String() string { return "wrap.Opened(redacted)" }
 func (o Opened) GoString() string { return o.String() }
 
 // MarshalJSON always returns an error, so that the key never reaches a JSON document.
-func (o Opened) MarshalJSON() ([]byte, error) { return nil, errors.New("keys are not for JSON") }
+func (o Opened) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("keys cannot be encoded as JSON")
+}
 
-// Open unwraps the key of an envelope. If the binding does not match the fields the error is [ErrBinding]. Open
+// Open unwraps the key of an envelope. If the binding does not match the fields, the error is [ErrBinding]. Open
 // cannot check an envelope of version 1: see [Envelope.Bound]. The caller wipes the result with Clear.
 func Open(ctx context.Context, u Unwrapper, e *Envelope) (*Opened, error) {
 	o, err := e.open(ctx, u)

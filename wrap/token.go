@@ -18,10 +18,10 @@ const TokenType = "luksimg-wdek"
 const maxKeyslots = 32
 
 var (
-	// ErrToken is a token of [TokenType] that breaks the rules.
+	// ErrToken means that a token of [TokenType] breaks the rules.
 	ErrToken = advice.New("malformed token", "luksimg wrap --token IMAGE replaces it")
 
-	// ErrMoved is a token of another image.
+	// ErrMoved means that a token belongs to another image.
 	ErrMoved = advice.New("the token belongs to another image", "a token belongs to one image: luksimg wrap --token IMAGE with the key of this image writes one for it")
 )
 
@@ -62,8 +62,8 @@ func (t Token) JSON() ([]byte, error) {
 	return text, err
 }
 
-// ParseToken parses a token of [TokenType], of at most 64 KiB. A token that breaks the rules is an [ErrToken] that
-// names the member.
+// ParseToken parses a token of [TokenType], of at most 64 KiB. If the token breaks the rules, the error matches
+// [ErrToken] and names the member.
 func ParseToken(text []byte) (Token, error) {
 	t, err := parseToken(text)
 	if err != nil {
@@ -118,5 +118,5 @@ func (t Token) Of(uuid string) error {
 	return nil
 }
 
-// ErrNoToken is an image without a token of [TokenType] for the root key.
+// ErrNoToken means that an image has no token of [TokenType] for the root key.
 var ErrNoToken = advice.New("the image has no token of this root key", "luksimg wrap --token IMAGE with the key of the image writes one")

@@ -1,10 +1,10 @@
 // Package wrap handles data encryption keys (DEKs). [NewDEK] makes one. A [Convention] says which bytes a cloud's
 // image profile derives from it. A [Wrapper] and an [Unwrapper] wrap and unwrap it with a root key that never leaves
-// its keeper. An [Envelope] is the small file beside an encrypted image from which the key can be recovered.
+// its keeper: a service, a token or a file. An [Envelope] is the small file beside an encrypted image from which the
+// key can be recovered.
 //
-// The packages below it use root keys in different places. wrap/local has the root key in a file. wrap/keyprotect uses
-// IBM Key Protect or Hyper Protect Crypto Services, wrap/vault Vault or OpenBao, and wrap/awskms AWS KMS. wrap/pkcs11
-// uses a PKCS#11 token.
+// Each keeper has a package: wrap/local for files, wrap/keyprotect for IBM Key Protect and Hyper Protect Crypto
+// Services, wrap/vault for Vault and OpenBao, wrap/awskms for AWS KMS, and wrap/pkcs11 for PKCS#11 tokens.
 package wrap
 
 import (
@@ -53,27 +53,28 @@ func (u Unwrapped) GoString() string { return u.String() }
 
 // MarshalJSON always returns an error, so that the key never reaches a JSON document.
 func (u Unwrapped) MarshalJSON() ([]byte, error) {
-	return nil, errors.New("an unwrapped key is not for JSON")
+	return nil, errors.New("an unwrapped key cannot be encoded as JSON")
 }
 
 // Errors of all keepers of root keys. The Error type of each package adds the details of its service.
 var (
-	// ErrRefused is a refusal by the service. The more specific errors [ErrAuth], [ErrDenied], [ErrNotFound] and
-	// [ErrKeyState] match it too, if they come from a service.
+	// ErrRefused means that the service refused the request. The more specific errors [ErrAuth], [ErrDenied],
+	// [ErrNotFound] and [ErrKeyState] match it too, if they come from a service.
 	ErrRefused error = &kind{text: "refused by the service", refused: true}
-	// ErrAuth is a credential that is wrong or expired.
+	// ErrAuth means that a credential is wrong or expired.
 	ErrAuth = errors.New("not authenticated")
-	// ErrDenied is an identity without the permission for a request.
+	// ErrDenied means that the identity lacks permission for the request.
 	ErrDenied = errors.New("not allowed")
-	// ErrNotFound is a root key that does not exist in this region or instance.
+	// ErrNotFound means that the root key does not exist in this region or instance.
 	ErrNotFound = errors.New("root key not found")
-	// ErrKeyState is a root key whose state forbids the operation: it is suspended, deactivated, expired or deleted.
+	// ErrKeyState means that the state of the root key forbids the operation: it is suspended, deactivated, expired or
+	// deleted.
 	ErrKeyState = errors.New("root key is not in a usable state")
-	// ErrWDEK is a wrapped key that the root key cannot unwrap: it is damaged, or another root key wrapped it.
+	// ErrWDEK means that the root key cannot unwrap the wrapped key: it is damaged, or another root key wrapped it.
 	ErrWDEK = advice.With(&kind{text: "wrapped key does not unwrap", refused: true},
 		"the wrapped key is damaged, or another root key wrapped it: its envelope or token names the root key")
-	// ErrUnavailable is a service that gave no usable response after retries: no connection, too many requests, or an
-	// internal error. The same request may succeed later.
+	// ErrUnavailable means that the service gave no usable response after retries: no connection, too many requests,
+	// or an internal error. The same request can succeed later.
 	ErrUnavailable = advice.With(&kind{text: "service unavailable", temporary: true},
 		"check the network and the address of the service, and try again")
 )
@@ -98,8 +99,8 @@ const (
 	Size64 Size = 64
 )
 
-// NewDEK returns a data encryption key of 32, 48 or 64 bytes from the system's random source. Another size is
-// [ErrKey]. The caller wipes the key.
+// NewDEK returns a data encryption key of 32, 48 or 64 bytes from the system's random source. For another size, the
+// error is [ErrKey]. The caller wipes the key.
 func NewDEK(size Size) ([]byte, error) {
 	switch size {
 	case Size32, Size48, Size64:

@@ -104,7 +104,7 @@ func (k *simd) runTweaks(masks *mask, n int, c *counters) {
 var streamSize = 64 << 20
 
 // forBuffers returns the path for a long run. The stream path needs a dst that is not src and that is
-// aligned for its stores. Nobody would find so much data in a cache.
+// aligned for its stores. A cache could not hold so much data for the next reader.
 func (p path) forBuffers(dst, src []byte) path {
 	stream, align := p, uintptr(1)
 	switch p {

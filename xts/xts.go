@@ -111,8 +111,8 @@ func newCipher(impl implementation, key []byte, opts Options) (*Cipher, error) {
 // also panics if the two overlap but do not start at the same byte. Bytes of dst beyond len(src) are
 // unchanged.
 //
-// On CPUs with VAES but without AVX-512, a call with at least 64 MiB bypasses the caches, which could
-// not hold so much. dst must then not be src, and must start at a multiple of 32 bytes.
+// On CPUs with VAES, a call with at least 64 MiB can bypass the caches, which could not hold so much.
+// It does so only if dst is not src and is aligned to 32 bytes, or to 64 bytes with AVX-512.
 func (c *Cipher) Encrypt(dst, src []byte, sector uint64) {
 	k := c.mustBeOpen()
 	dst = checkBuffers(dst, src, c.sectorSize)

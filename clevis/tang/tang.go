@@ -17,12 +17,12 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// Errors of servers, for use with errors.Is.
+// Errors of requests. Match them with errors.Is.
 var (
-	// ErrURL is text that is not the address of a Tang server.
+	// ErrURL means that a text is not the address of a Tang server.
 	ErrURL = errors.New("not the address of a Tang server")
 
-	// ErrNoKey is a thumbprint for which the server has no key.
+	// ErrNoKey means that the server has no key with the thumbprint.
 	ErrNoKey = rest.NewRefusal("the server has no such key", rest.ErrNotFound)
 )
 
@@ -39,7 +39,7 @@ type Client struct {
 	Retry rest.Retry
 }
 
-const notTang = "is that the address of a Tang server? "
+const notTang = "check the address: a Tang server serves its keys at "
 
 // defaultTransport is the transport of net/http with a limit for response headers.
 var defaultTransport = sync.OnceValue(func() http.RoundTripper {
@@ -53,19 +53,19 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 })
 
 // Advertisement returns the advertisement of the server at address. If thumbprint is not "", the server returns the
-// advertisement that the key with that thumbprint signed. If it has no such key the error is [ErrNoKey].
+// advertisement that the key with that thumbprint signed. If it has no such key, the error is [ErrNoKey].
 func (c *Client) Advertisement(ctx context.Context, address, thumbprint string) ([]byte, error) {
 	path := "adv"
-	advice := notTang + address + "/adv is where its keys are"
+	advice := notTang + address + "/adv"
 	if thumbprint != "" {
 		path += "/" + url.PathEscape(thumbprint)
-		advice = "the thumbprint is of none of the keys that the server signs with; tang-show-keys or jose jwk thp tells them on the server"
+		advice = "no signing key of the server has this thumbprint; tang-show-keys or jose jwk thp prints their thumbprints on the server"
 	}
 	return c.send(ctx, http.MethodGet, address, path, nil, "advertise its keys", advice)
 }
 
-// Recover has the server at address multiply point by its exchange key with this thumbprint. If the server lacks the
-// key, for example after rotation, the error is [ErrNoKey].
+// Recover has the server at address multiply point, a JWK, by its exchange key with this thumbprint. It returns the
+// product, a JWK. If the server lacks the key, for example after rotation, the error is [ErrNoKey].
 func (c *Client) Recover(ctx context.Context, address, thumbprint string, point []byte) ([]byte, error) {
 	return c.send(rest.Idempotent(ctx), http.MethodPost, address, "rec/"+url.PathEscape(thumbprint), point, "recover a key",
 		"the exchange key of the binding was removed from the server: put its file back into the folder of the keys, or open the image with another key and bind it again")
@@ -112,11 +112,11 @@ func (c *Client) send(ctx context.Context, method, address, path string, body []
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, rest.ErrAnswer):
-		return nil, fail(rest.Error{Err: err, Advice: notTang + base + "/adv is where its keys are"})
+		return nil, fail(rest.Error{Err: err, Advice: notTang + base + "/adv"})
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
-		return nil, fail(rest.Error{Err: fmt.Errorf("%w: Content-Encoding %.40q", rest.ErrAnswer, encoding), Advice: notTang + base + "/adv is where its keys are"})
+		return nil, fail(rest.Error{Err: fmt.Errorf("%w: Content-Encoding %.40q", rest.ErrAnswer, encoding), Advice: notTang + base + "/adv"})
 	case err != nil:
-		return nil, fail(rest.Error{Err: err, Advice: "is the server there, and can it be reached from here? " + base + "/adv is where its keys are"})
+		return nil, fail(rest.Error{Err: err, Advice: "check that the server runs and can be reached from here; it serves its keys at " + base + "/adv"})
 	case res.Status == http.StatusNotFound:
 		return nil, fail(rest.Error{Status: res.Status, Err: ErrNoKey, Advice: advice})
 	case !res.OK():

@@ -83,7 +83,7 @@ func TestRequests(t *testing.T) {
 		}
 	}
 	s.Close()
-	if _, err := advertise(); err == nil || rest.Refused(err) || !strings.Contains(rest.Hint(err), "is the server there") {
+	if _, err := advertise(); err == nil || rest.Refused(err) || !strings.Contains(rest.Hint(err), "check that the server runs") {
 		t.Errorf("down: %v", err)
 	}
 	done, cancel := context.WithCancel(ctx)

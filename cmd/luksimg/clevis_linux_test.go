@@ -83,7 +83,7 @@ func TestTangTerminal(t *testing.T) {
 		t.Errorf("another thumbprint: %s", out)
 	}
 	server.Stop()
-	if out := run(exit.Failure, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: is the server there") {
+	if out := run(exit.Failure, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: check that the server runs") {
 		t.Errorf("a server that is down: %s", out)
 	}
 }

@@ -1,6 +1,6 @@
 // Package files lists and reads the files of ext2, ext3, ext4 and XFS filesystems in disk images,
-// without mounting them. It does not replay the journal, so changes that are only there are
-// missing.
+// without mounting them. It does not replay the journal, so changes that are only in the journal
+// are missing.
 //
 // An image can be hostile. Names are as stored, but never "." or "..", and never contain a slash.
 // Kinds, sizes and links can have any value. The work of one [FS] is bounded.
@@ -21,8 +21,8 @@ import (
 	"github.com/luksimg/luksimg/internal/advice"
 )
 
-// ErrLimit means that the reads exceed the limits, which only a filesystem made to exhaust its
-// readers does.
+// ErrLimit means that the reads exceed the limits. Only a filesystem that was made to exhaust its
+// readers needs so many.
 var ErrLimit = bounded.ErrLimit
 
 // Limits of the reads of one FS, except for the contents of files.
@@ -46,9 +46,9 @@ type FS struct {
 	runs int
 }
 
-// Open opens the filesystem in src, a partition or a disk without a partition table. An unsupported
-// or missing filesystem is [image.ErrUnsupported], a damaged one [image.ErrFormat]. All reads fail
-// once ctx is done.
+// Open opens the filesystem in src, a partition or a disk without a partition table. If the
+// filesystem is unsupported or missing, the error is [image.ErrUnsupported]; if it is damaged,
+// [image.ErrFormat]. All reads fail once ctx is done.
 func Open(ctx context.Context, src image.Source) (*FS, error) {
 	r := bounded.New(ctx, src, src.Size(), maxBytes, maxReads)
 	head, err := r.Bytes(0, 2048)
@@ -91,7 +91,7 @@ func mounted(err error) error {
 func (f *FS) Warnings() []string { return f.warnings }
 
 // Find returns the file or folder at a path from the root. It follows symbolic links as a system
-// booted from the disk would. A missing file is [fs.ErrNotExist].
+// booted from the disk would. If there is no such file, the error is [fs.ErrNotExist].
 func (f *FS) Find(path string) (*File, error) {
 	n, err := tree.Open(f.root, path)
 	if err != nil {

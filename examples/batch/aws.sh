@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run the shards of an image on AWS Batch: an array of four tasks, and a job that finishes the image when all are done.
 # Plan the image first: luksimg shard plan --kms ibm:CRN --shards 4 SRC DST cos://us-south/images/disk.job
-# The only secret is the API key, which aws.json takes from the engine's secret store.
+# The only secret is the API key, which aws.json gets from AWS Secrets Manager.
 set -e
 cd "$(dirname "$0")"
 aws batch register-job-definition --cli-input-json file://aws.json

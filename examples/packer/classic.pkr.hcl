@@ -1,4 +1,4 @@
-# Build a disk image and deploy it to IBM Cloud classic infrastructure. The post-processor encrypts it after the build, so the installer needs no passphrase.
+# Build a disk image and deploy it to IBM Cloud classic infrastructure. The post-processor encrypts the image after the build, so the installer needs no passphrase.
 #
 #   export IBMCLOUD_API_KEY=... SL_USERNAME=... SL_API_KEY=...
 #   packer init . && packer build -var root_key_crn="$CRN" -var bucket=images classic.pkr.hcl
@@ -43,7 +43,7 @@ build {
     inline = ["sudo apt-get update", "sudo apt-get install -y nginx"]
   }
 
-  # No file has the key in clear text. The wrapped key is in web.encrypted.raw.envelope.json.
+  # No file holds the key in clear text. The wrapped key is in web.encrypted.raw.envelope.json.
   post-processor "luksimg" {
     profile      = "classic-luks"
     root_key_crn = var.root_key_crn

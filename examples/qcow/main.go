@@ -1,5 +1,5 @@
 // Qcow copies the disk in a qcow2 image to a raw file. It shows how a program that runs virtual machines can read
-// qcow2 with this library. The map of the image tells which parts hold data. The other parts become holes.
+// qcow2 with this library. The map of the image reports which parts hold data. The other parts become holes.
 //
 //	qcow disk.qcow2 disk.raw
 package main
@@ -45,7 +45,7 @@ func convert(ctx context.Context, src, dst string) (err error) {
 	}
 	defer func() {
 		if err = errors.Join(err, out.Close()); err != nil {
-			err = errors.Join(err, os.Remove(dst)) // it is not whole
+			err = errors.Join(err, os.Remove(dst)) // it is incomplete
 		}
 	}()
 	if err := out.Truncate(disk.Size()); err != nil {

@@ -40,7 +40,7 @@ func TestConvert(t *testing.T) {
 	}
 }
 
-// TestFails checks that no output stays if the copy fails.
+// TestFails checks that a failed copy leaves no output.
 func TestFails(t *testing.T) {
 	dir := t.TempDir()
 	src, dst := filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "disk.raw")
@@ -60,7 +60,7 @@ func TestFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A compressed cluster in the middle of the file, so that the image opens.
+	// Damage a compressed cluster in the middle of the file, so that the image still opens.
 	if _, err := f.WriteAt(bytes.Repeat([]byte{0xff}, 32<<10), fi.Size()/2); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ type KeyFile struct {
 	Create func() (Output, error)
 }
 
-// LocalKeyFile returns the [KeyFile] with the given name on the local file system. Only the owner
+// LocalKeyFile returns the [KeyFile] with the given name on the local filesystem. Only the owner
 // can read the file.
 func LocalKeyFile(name string) *KeyFile {
 	_, err := os.Lstat(name)

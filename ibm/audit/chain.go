@@ -19,9 +19,9 @@ type Stage string
 const (
 	Create    Stage = "create"    // the root key was created
 	Wrap      Stage = "wrap"      // the data key was wrapped with it
-	Import    Stage = "import"    // the image was imported as a template
+	Import    Stage = "import"    // the image was imported
 	Unwrap    Stage = "unwrap"    // the cloud unwrapped the data key
-	Provision Stage = "provision" // a server was created from the template
+	Provision Stage = "provision" // a server was created from the image
 )
 
 // Stages lists all stages in order.
@@ -123,7 +123,8 @@ type Report struct {
 	Notes    []Step `json:"notes,omitempty"` // unwraps by initiators other than the cloud
 }
 
-// Broken reports whether a stage is missing, out of order, or was finally refused.
+// Broken reports whether a stage is missing or out of order, or whether its last attempt was
+// refused.
 func (r *Report) Broken() bool {
 	return slices.ContainsFunc(r.Gaps, func(g Gap) bool { return !g.Minor })
 }

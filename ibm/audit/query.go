@@ -28,7 +28,7 @@ type ClientOptions struct {
 
 	Timeout   time.Duration // of one query; zero means 5 minutes
 	UserAgent string        // "" means "luksimg"
-	Read      ReadOptions   // limits of the answer
+	Read      ReadOptions   // limits of the response
 	Clock     rest.Clock    // for waiting between attempts; nil means the system clock
 }
 
@@ -116,7 +116,7 @@ func (c *Client) Query(ctx context.Context, q QueryRequest) ([]Event, Skipped, e
 	return events, skipped, nil
 }
 
-// An Error is a failed query. If Cloud Logs gave no answer, Status is zero and Err has the
+// An Error is a failed query. If Cloud Logs gave no response, Status is zero and Err has the
 // reason.
 type Error = rest.Error
 

@@ -294,7 +294,7 @@ func (c *collector) record(text []byte, number int) error {
 				}
 			}
 			if _, ok := m["query_id"]; ok && len(m) == 1 {
-				found = true // the header of a Cloud Logs answer
+				found = true // the header of a Cloud Logs response
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func (a *authorizer) secret(token rest.Token) string {
 }
 
 // renew reports whether a refused request should be retried with another token, and requests that
-// token. COS answers 401 or 403 to an expired token, and 403 also to a valid token without
+// token. COS responds with 401 or 403 to an expired token, and 403 also to a valid token without
 // permission. A token that replaced a refused one is therefore not replaced again after 403.
 func (a *authorizer) renew(token rest.Token, status int) bool {
 	dropper, ok := a.tokens.(rest.Dropper)

@@ -12,7 +12,7 @@ import (
 // PlaceOptions say what [Client.CheckPlace] checks.
 type PlaceOptions struct {
 	KeyRegion string // region of the image's root key; "" means any
-	Replace   bool   // an existing object is no error
+	Replace   bool   // an existing object is not an error
 	Size      int64  // of the image in bytes; 0 if unknown
 	PartSize  int64  // as in [UploadOptions]
 }
@@ -21,7 +21,7 @@ type PlaceOptions struct {
 // be too large, which it finds without a request. They match [ErrBucketRegion] if the bucket is not
 // regional or not in the region of the root key, since images cannot be imported from there. They
 // match [fs.ErrExist] if the object exists. asked reports whether this identity may query the
-// location of the bucket. False is no error: the identity may still have write access.
+// location of the bucket. If not, that is not an error: the identity may still have write access.
 func (c *Client) CheckPlace(ctx context.Context, at Object, o PlaceOptions) (asked bool, err error) {
 	if err := at.CheckImages(); err != nil {
 		return false, err

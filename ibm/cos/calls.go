@@ -34,7 +34,7 @@ type Info struct {
 // download can compute its ETag.
 const metaPartSize = "X-Amz-Meta-Luksimg-Part-Size"
 
-// Head returns the description of an object. A missing object is [ErrNotFound].
+// Head returns the description of an object. If there is no such object, the error is [ErrNotFound].
 func (c *Client) Head(ctx context.Context, o Object) (Info, error) {
 	if err := o.Check(); err != nil {
 		return Info{}, err
@@ -61,7 +61,7 @@ func readInfo(o Object, h http.Header) (Info, error) {
 
 func unquote(etag string) string { return strings.Trim(etag, `"`) }
 
-// Delete removes an object. A missing object is no error.
+// Delete removes an object. A missing object is not an error.
 func (c *Client) Delete(ctx context.Context, o Object) error {
 	if err := o.Check(); err != nil {
 		return err
@@ -242,8 +242,7 @@ func parseUploads(b []byte) (uploads []Unfinished, nextKey, nextID string, err e
 	return uploads, nextKey, nextID, nil
 }
 
-// Abort aborts a multipart upload, and the service deletes its parts. A missing upload is no
-// error.
+// Abort aborts a multipart upload, and the service deletes its parts. A missing upload is not an error.
 func (c *Client) Abort(ctx context.Context, o Object, uploadID string) error {
 	if err := o.Check(); err != nil {
 		return err
@@ -268,7 +267,7 @@ func (c *Client) get(ctx context.Context, o Object, etag string, off, end, size 
 		return nil, err
 	}
 	// Report a changed object first: its range also differs if the size does. A service that replaces an
-	// object while it answers can name the old ETag with the new size.
+	// object while it responds can name the old ETag with the new size.
 	got := unquote(resp.Header.Get("Etag"))
 	if etag != "" && got != "" && got != etag || resp.StatusCode == http.StatusPartialContent && otherSize(resp.Header.Get("Content-Range"), size) {
 		resp.Body.Close()

@@ -35,7 +35,7 @@ var checksums = []struct {
 	{"X-Amz-Checksum-Crc32", func() hash.Hash { return crc32.NewIEEE() }},
 }
 
-// readChecksum returns the strongest checksum in the header of an answer, or the zero checksum.
+// readChecksum returns the strongest checksum in the header of a response, or the zero checksum.
 func readChecksum(h http.Header) checksum {
 	for _, c := range checksums {
 		text, number, composite := strings.Cut(h.Get(c.header), "-")

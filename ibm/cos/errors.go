@@ -30,7 +30,7 @@ var (
 	ErrChecksum = advice.New("checksum mismatch", "try again: the data was damaged in transit")
 )
 
-// An Error is an error answer of the service. Depending on Code and Status, it matches
+// An Error is an error response of the service. Depending on Code and Status, it matches
 // [ErrNotFound], [ErrAccess], [ErrBucketRegion], [ErrExists] or [ErrChanged].
 type Error struct {
 	Method    string

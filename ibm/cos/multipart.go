@@ -80,7 +80,7 @@ type multipart struct {
 	trial         sync.Mutex
 	tried, strict bool // the service was tested, and refuses a wrong MD5 sum
 
-	whole string // the ETag of the object from the completing answer
+	whole string // the ETag of the object from the completing response
 	has   string // the ETag of the object from a later HEAD
 	blind bool   // only the size of the object could be verified
 }
@@ -310,7 +310,7 @@ func (m *multipart) complete(ctx context.Context, size int64) error {
 	return m.check(ctx, size, true)
 }
 
-// parseComplete parses an answer with status 200. Its body can be an error, because
+// parseComplete parses a response with status 200. Its body can be an error, because
 // the service sends the status before it assembles the object.
 func (m *multipart) parseComplete(r *request, h http.Header, b []byte) error {
 	var x struct {

@@ -17,7 +17,7 @@ type Part struct {
 	ETag   string // from the service
 	MD5    string // of the sent data, in hexadecimal
 	// Proved reports whether the service is known to have stored the sent data: the ETag is the MD5 sum,
-	// or another checksum matched. [Parts.Complete] reads all other parts again.
+	// or another checksum matched. [Parts.Complete] reads back the parts that are not proved.
 	Proved bool
 }
 
@@ -98,8 +98,8 @@ func (p *Parts) gone(err error) error {
 	return err
 }
 
-// Has compares want with the parts stored at the last refresh. same reports an equal part, missing that
-// no part has this number.
+// Has compares want with the parts stored at the last refresh. same reports that they are equal,
+// missing that no part has this number.
 func (p *Parts) Has(want Part) (same, missing bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,7 +107,7 @@ func (p *Parts) Has(want Part) (same, missing bool) {
 	return ok && has.etag == want.ETag && has.size == want.Size, !ok
 }
 
-// Send stores a part unless the service already has it; found reports the latter. known is the
+// Send stores a part unless the service already has it; found reports whether it has. known is the
 // result of an earlier Send for the part with this number, or the zero Part.
 func (p *Parts) Send(ctx context.Context, number int, b []byte, known Part) (_ Part, found bool, err error) {
 	n := partCount(p.size, p.partSize)
@@ -157,5 +157,5 @@ func (p *Parts) Complete(ctx context.Context, parts []Part) (UploadResult, error
 	return UploadResult{Size: p.size, ETag: m.has, Parts: len(parts), Verified: !m.blind}, nil
 }
 
-// Abort aborts the upload. A missing upload is no error.
+// Abort aborts the upload. A missing upload is not an error.
 func (p *Parts) Abort(ctx context.Context) error { return p.c.Abort(ctx, p.at, p.id) }

@@ -20,7 +20,7 @@ type Reader struct {
 }
 
 // Open returns a reader of an object. It works until Close, or until ctx is
-// done. A missing object is an error that matches [ErrNotFound].
+// done. If there is no such object, the error matches [ErrNotFound].
 func (c *Client) Open(ctx context.Context, o Object) (*Reader, error) {
 	info, err := c.Head(ctx, o)
 	if err != nil {

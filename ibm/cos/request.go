@@ -21,7 +21,7 @@ import (
 
 const (
 	maxAnswer = 4 << 20  // of XML: a list of a thousand parts has about 256 KiB
-	maxError  = 64 << 10 // of an XML error answer
+	maxError  = 64 << 10 // of an XML error response
 
 	// expectAbove is the size in bytes above which a request waits for 100 Continue before it
 	// sends the body. This avoids sending the body with an expired token.
@@ -52,7 +52,7 @@ type payload struct {
 	mark int64 // the most bytes that an attempt sent, for progress
 }
 
-// do sends a request with retries, and returns the header and the body of the answer.
+// do sends a request with retries, and returns the header and the body of the response.
 func (c *Client) do(ctx context.Context, r *request) (http.Header, []byte, error) {
 	var header http.Header
 	var body []byte
@@ -104,7 +104,7 @@ func answerPasses(err error) (bool, time.Duration) {
 const maxRenewals = 3
 
 // send makes one attempt, or more if a token is refused. The caller closes the body of the
-// successful answer.
+// successful response.
 func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 	for renewed := 0; ; renewed++ {
 		resp, token, err := c.sendOnce(ctx, r)
@@ -129,7 +129,7 @@ func (c *Client) send(ctx context.Context, r *request) (*http.Response, error) {
 	}
 }
 
-// sendOnce sends a request and returns the answer, whatever its status, and the token
+// sendOnce sends a request and returns the response, whatever its status, and the token
 // used.
 func (c *Client) sendOnce(ctx context.Context, r *request) (*http.Response, rest.Token, error) {
 	// The stall timer starts after this: the token source has its own retries and time limits.
@@ -230,7 +230,7 @@ func (c *Client) redacted(r *request) string {
 	return s
 }
 
-// readError returns the [Error] of an answer.
+// readError returns the [Error] of a response.
 func (c *Client) readError(r *request, resp *http.Response) *Error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
 	return c.parseError(r, resp, b)

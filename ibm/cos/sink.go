@@ -27,9 +27,9 @@ type SinkOptions struct {
 }
 
 // A Sink is an [io.WriterAt] that uploads an object. Several goroutines can write in roughly
-// ascending order. The sink sends each part when it is completely written; it cannot be written
-// again then. Incomplete parts stay in memory. A few are allowed, so that a header can be written
-// last.
+// ascending order. The sink sends each part when it is completely written. A part that was sent
+// cannot be written again. Incomplete parts stay in memory. A few are allowed, so that a header
+// can be written last.
 //
 // Ranges that are never written are zeros, as in a file with holes.
 type Sink struct {

@@ -11,13 +11,13 @@ import (
 )
 
 // A StateStore stores the state of an upload or download that it needs to resume after a crash: a
-// few lines of JSON, without secrets. Calls are never concurrent.
+// few lines of JSON, without secrets. Its methods are never called concurrently.
 type StateStore interface {
 	// Load returns the bytes of the last Save, or nil if there are none.
 	Load() ([]byte, error)
 	// Save replaces the state atomically.
 	Save([]byte) error
-	// Remove removes the state. A missing state is no error.
+	// Remove removes the state. A missing state is not an error.
 	Remove() error
 }
 

@@ -58,12 +58,11 @@ func defaultPart(size int64) int64 {
 const maxBegun = 3
 
 // Upload sends the first size bytes of src to an object, which appears atomically.
-// It reads each part twice, to hash it and to send it, and keeps no part in memory.
-// src must not change during the call. At the end Upload compares the size and the
-// ETag of the object with those of the sent data. If ETags are not MD5 sums, it uses the
-// service's checksums, or tests that the service enforces Content-MD5, or else
-// reads the data back. If the upload has expired or was aborted elsewhere, Upload
-// starts it again, at most twice.
+// It reads each part twice, to hash it and to send it, and keeps no part in memory. src must not
+// change during the call. At the end Upload compares the size and the ETag of the object with those
+// of the sent data. If ETags are not MD5 sums, it uses the service's checksums, or tests that the
+// service enforces Content-MD5, or else reads the data back. If the upload has expired or was
+// aborted elsewhere, Upload starts it again, at most twice.
 //
 // If State belongs to another object or another source, the error matches [ErrChanged].
 func (c *Client) Upload(ctx context.Context, o Object, src io.ReaderAt, size int64, opts UploadOptions) (UploadResult, error) {

@@ -10,8 +10,8 @@ import (
 	"net/http"
 )
 
-// With most services the ETag of an answer is the MD5 sum, and is compared with the sent data. Otherwise
-// the first available check is used: the checksum in the answer; whether the service enforces the
+// With most services the ETag of a response is the MD5 sum, and is compared with the sent data. Otherwise
+// the first available check is used: the checksum in the response; whether the service enforces the
 // Content-MD5 of each part; reading the data back.
 
 // vouch reports whether a part whose ETag is not its MD5 sum is known to be stored as sent. If

@@ -57,8 +57,8 @@ type Imported struct {
 	*Made
 }
 
-// ImportImage imports an object as an image. If the note of an existing image shows that it comes from
-// the same earlier call, ImportImage returns that image; see [softlayer.Client.Import].
+// ImportImage imports an object as an image. If the note of an existing image shows that an earlier
+// run of the same import created it, ImportImage returns that image; see [softlayer.Client.Import].
 func ImportImage(ctx context.Context, d Driver, r ImageRequest, o CallOptions) (*Imported, error) {
 	r, err := r.Complete()
 	if err == nil {

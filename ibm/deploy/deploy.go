@@ -96,7 +96,7 @@ type Clients struct {
 	Log   *audit.Logger // records the actions in the cloud; may be nil
 }
 
-// A Deployment is one that [Begin] has started or found.
+// A Deployment is a deployment that [Begin] started or loaded.
 type Deployment struct {
 	o Options
 	*State
@@ -203,8 +203,8 @@ func (d *Deployment) goOn(plan Plan) error {
 	return nil
 }
 
-// Run executes the remaining steps and returns the result. If repeating the run can fix an error, the error is
-// an [InterruptedError].
+// Run executes the remaining steps and returns the result. If another run can continue after an error, the
+// error is an [InterruptedError].
 func (d *Deployment) Run(ctx context.Context, c Clients) (*Result, error) {
 	d.Clients = c
 	if want := d.rules.Target; c.Cloud.Target() != want {

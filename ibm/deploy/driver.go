@@ -29,7 +29,7 @@ func CheckTarget(target string) error {
 // ErrNotFound and vpc.ErrExists.
 type Driver interface {
 	Target() string                // [Classic] or [VPC]
-	Words() (image, server string) // the terms of the cloud for both
+	Words() (image, server string) // what the cloud calls an image and a server
 
 	// UniqueNames reports whether image and server names are unique in the cloud.
 	// Otherwise an image is identified by its note, and a new server by comparison with the earlier ones.
@@ -38,7 +38,7 @@ type Driver interface {
 	// Check finds errors in the configuration that would make a later call fail. It sends no request.
 	Check() error
 
-	// CheckSystem checks that images can have an operating system.
+	// CheckSystem checks that images can have the operating system with this code.
 	CheckSystem(ctx context.Context, code string) error
 
 	// FindImage returns the image with a name, or nil. A result without an ID means
@@ -49,8 +49,8 @@ type Driver interface {
 	// CreateImage requests an image. If the image failed, it returns an error along with the image.
 	CreateImage(ctx context.Context, r ImageRequest) (*Made, error)
 	WaitImage(ctx context.Context, id string, o softlayer.WaitOptions) (*Made, error)
-	// DeleteImage deletes an image and returns when its name is free. A missing image is
-	// no error.
+	// DeleteImage deletes an image and returns when its name is free. A missing image is not an
+	// error.
 	DeleteImage(ctx context.Context, id string, poll time.Duration) error
 
 	// FindServers returns the IDs of the servers that have the name of s.

@@ -45,9 +45,9 @@ type Disk struct {
 
 // Files stores the image, the envelope and the key.
 type Files interface {
-	// Open opens a regular file. A missing file is [fs.ErrNotExist].
+	// Open opens a regular file. If it does not exist, the error matches [fs.ErrNotExist].
 	Open(name string) (File, error)
-	// Create starts a new file. An existing one is [fs.ErrExist].
+	// Create starts a new file. If it exists, the error matches [fs.ErrExist].
 	Create(name string, perm fs.FileMode) (Output, error)
 	Remove(name string) error
 }
@@ -67,7 +67,7 @@ type Output interface {
 	Abort()
 }
 
-// Local implements [Files] with the local file system.
+// Local implements [Files] with the local filesystem.
 type Local struct{}
 
 type localFile struct {

@@ -50,7 +50,7 @@ type State struct {
 	Image          *Image    `json:"image,omitempty"`    // in VPC
 	Order          *Order    `json:"order,omitempty"`
 
-	Anew     bool   `json:"anew,omitempty"`     // the results for a changed source must be removed first
+	Anew     bool   `json:"anew,omitempty"`     // the source changed: the earlier results must be removed first
 	Replaces string `json:"replaces,omitempty"` // the ETag of the object to replace
 
 	store cos.StateStore

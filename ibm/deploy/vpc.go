@@ -57,7 +57,8 @@ func (v *vpcDriver) DeleteImage(ctx context.Context, id string, poll time.Durati
 	})
 }
 
-// untilGone waits until look no longer finds what a deletion, which returned err, has deleted.
+// untilGone waits until look does not find what was deleted. err is the result of the
+// deletion.
 func untilGone(ctx context.Context, poll time.Duration, err error, look func() error) error {
 	for ; err == nil; err = rest.Sleep(ctx, rest.ClockOr(nil), poll) {
 		if err = look(); err != nil {

@@ -17,12 +17,12 @@ var (
 	ErrAuth = rest.NewRefusal("not authenticated by IAM", ErrRefused)
 	// ErrDenied means that the identity lacks permission for the request.
 	ErrDenied = rest.NewRefusal("not allowed by IAM", ErrRefused)
-	// ErrUnavailable means that IAM gave no usable answer after all retries.
+	// ErrUnavailable means that IAM gave no usable response after all retries.
 	ErrUnavailable = rest.NewTemporary("IAM is unavailable")
 )
 
 // An Error is a failed request to IAM. It holds no credential. Err is one of the errors above.
-// For a request without an answer, Err also wraps the connection error.
+// For a request without a response, Err also wraps the connection error.
 type Error = rest.Error
 
 // advice returns a hint about what to do after an error.
@@ -48,7 +48,7 @@ func advice(e *Error) string {
 	return ""
 }
 
-// unavailable completes e as an error without a usable answer.
+// unavailable completes e as an error without a usable response.
 func unavailable(e *Error) *Error {
 	e.Service = "iam"
 	if e.Err == nil {
@@ -60,7 +60,7 @@ func unavailable(e *Error) *Error {
 	return e
 }
 
-// failure returns the error for an answer that refuses the request.
+// failure returns the error for a response that refuses the request.
 func failure(op string, res *rest.Response, secrets ...string) error {
 	e := &Error{Service: "iam", Op: op, Status: res.Status}
 	var body struct {

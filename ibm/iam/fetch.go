@@ -29,7 +29,7 @@ func (c *Client) fetch(ctx context.Context) (Token, time.Time, error) {
 	return token, renew, nil
 }
 
-// raw receives an answer without decoding it.
+// raw receives a response without decoding it.
 type raw []byte
 
 func (r *raw) UnmarshalJSON(b []byte) error {

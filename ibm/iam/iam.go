@@ -78,7 +78,7 @@ func (c *Client) String() string { return "iam.Client(" + c.url + ")" }
 // GoString hides the API key from fmt's %#v.
 func (c *Client) GoString() string { return c.String() }
 
-// Token returns a bearer token. It reuses the current token until some minutes before expiry.
+// Token returns a bearer token. It reuses the current token until a few minutes before expiry.
 // Concurrent callers that need a new token share one request. Errors are of type *[Error].
 func (c *Client) Token(ctx context.Context) (Token, error) {
 	return c.cache.get(ctx, rest.ClockOr(c.retry.Clock).Now(), c.fetch)
@@ -99,7 +99,7 @@ type call struct {
 	secrets          []string // removed from error messages
 }
 
-// do sends a request and decodes the answer into v.
+// do sends a request and decodes the response into v.
 func (c *Client) do(ctx context.Context, k call, v any) error {
 	if k.idempotent {
 		ctx = rest.Idempotent(ctx)

@@ -118,7 +118,7 @@ func (c *Client) Self(ctx context.Context) (APIKey, error) {
 }
 
 // pages reads all pages of a list. IAM returns the address of the next page. pages uses only its
-// page token, so that an answer cannot redirect the credential to another server.
+// page token, so that a response cannot redirect the credential to another server.
 func (c *Client) pages(ctx context.Context, op, path string, query url.Values, page func() (into any, took func() string)) error {
 	query.Set("pagesize", "100")
 	for range maxPages {

@@ -19,7 +19,7 @@ type Token = rest.Token
 // means unknown.
 func NewToken(value string, expiry time.Time) Token { return rest.NewToken(value, expiry) }
 
-// A TokenSource returns bearer tokens that are valid for some minutes at least. It is safe for
+// A TokenSource returns bearer tokens that are valid for at least a few minutes. It is safe for
 // concurrent use.
 type TokenSource = rest.TokenSource
 
@@ -122,7 +122,7 @@ func (c *cache) drop(refused Token) {
 	c.mu.Unlock()
 }
 
-// tokenJSON is the answer of POST /identity/token.
+// tokenJSON is the response of POST /identity/token.
 type tokenJSON struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`

@@ -57,7 +57,7 @@ func (s *Sandbox) log(service string, r *http.Request, status int) {
 	}
 }
 
-// status records the status of an answer. It is 0 if there was none.
+// status records the status of a response. It is 0 if there was none.
 type status struct {
 	http.ResponseWriter
 	code int

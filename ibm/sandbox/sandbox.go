@@ -1,7 +1,7 @@
 // Package sandbox runs local replacements for the services that the import of an encrypted image
 // needs: IAM, Key Protect, Cloud Object Storage, SoftLayer, VPC and the audit log, each
-// on a port of the loopback interface. It is for tests and experiments without an
-// account. Its cryptography is real, and it really opens the images.
+// on a port of the loopback interface. Use it for tests and experiments without an account. It
+// uses real cryptography, and opens the images as the cloud does.
 //
 // [Start] creates an account with an API key and a root key. [Sandbox.Settings] returns the
 // addresses and credentials. The packages below can be used separately. This one connects them: it
@@ -65,7 +65,7 @@ type Options struct {
 	Now func() time.Time
 
 	// Log, if not nil, is called with each request and its status, which is 0 if there was
-	// no answer, from many goroutines. The path excludes the query, which can
+	// no response, from many goroutines. The path excludes the query, which can
 	// hold secrets.
 	Log func(service, method, path string, status int)
 }

@@ -34,7 +34,7 @@ var (
 	ErrTimeout = rest.ErrTimeout
 )
 
-// An Error is a failed call. If there was no answer, Status is zero and Err has the
+// An Error is a failed call. If there was no response, Status is zero and Err has the
 // reason. It holds no secret.
 type Error = rest.Error
 

@@ -109,10 +109,10 @@ func rootKeyCRN(s string) bool {
 //
 // If a template with the same name and note exists, Import assumes an earlier run and
 // returns that template; its [Template.Created] shows its age. If the earlier import failed, the error
-// matches [ErrFailed]: [Client.Delete] the template, or choose another name. If a template with the
-// name has another note, or the request has no note, the error matches [ErrExists]. If the
-// reply to the call is lost, Import looks for the template by its name. [ErrLost] means that it was not
-// found; the import may still be running.
+// matches [ErrFailed]: delete the template with [Client.Delete], or choose another name. If a template
+// with the name has another note, or the request has no note, the error matches [ErrExists]. If the
+// reply to the call is lost, Import looks for the template by its name. [ErrLost] means that it was
+// not found; the import may still be running.
 func (c *Client) Import(ctx context.Context, r ImportRequest) (*Template, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -185,8 +185,8 @@ func (r ImportRequest) configuration() *datatypes.Container_Virtual_Guest_Block_
 	return cfg
 }
 
-// Delete deletes a template and its copies in all datacenters. A failed import also leaves a
-// template to delete. A missing template is [ErrNotFound].
+// Delete deletes a template and its copies in all datacenters. A failed import also leaves a template
+// to delete. If there is no such template, the error is [ErrNotFound].
 func (c *Client) Delete(ctx context.Context, id int) error {
 	if id <= 0 {
 		return unsent("delete template", "no template number", "give the number")

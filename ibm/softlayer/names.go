@@ -40,10 +40,11 @@ func CheckHost(hostname, domain string) error {
 	return nil
 }
 
-// ErrSystem means that images cannot have an operating system.
+// ErrSystem means that images cannot have the given operating system.
 var ErrSystem = advice.New("images cannot have this operating system", "luksimg import --list-os-codes lists them")
 
-// CheckOSCode asks the API whether images can have an operating system. If not, the error matches [ErrSystem].
+// CheckOSCode asks the API whether images can have the operating system with this code. If not, the
+// error matches [ErrSystem].
 func (c *Client) CheckOSCode(ctx context.Context, code string) error {
 	all, err := c.OSCodes(ctx)
 	if err == nil && !slices.ContainsFunc(all, func(o OSCode) bool { return o.Code == code }) {

@@ -56,7 +56,7 @@ func (r OrderRequest) check(op string) error {
 }
 
 // guest returns the order in the API's format. The operating system comes from the
-// template, and the API forbids to name both.
+// template, and the API forbids naming both.
 func (r OrderRequest) guest() *datatypes.Virtual_Guest {
 	g := &datatypes.Virtual_Guest{
 		Hostname:                 sl.String(r.Hostname),
@@ -104,7 +104,7 @@ func newGuest(v datatypes.Virtual_Guest) Guest {
 	return g
 }
 
-// Guest returns a server by its number. A missing server is [ErrNotFound].
+// Guest returns a server by its number. If there is no such server, the error is [ErrNotFound].
 func (c *Client) Guest(ctx context.Context, id int) (*Guest, error) {
 	const op = "get server"
 	var v datatypes.Virtual_Guest

@@ -169,7 +169,7 @@ func (c *Client) again(ctx context.Context, op string, secrets []string, f func(
 	return c.call(rest.Idempotent(ctx), op, secrets, f)
 }
 
-// badAnswer returns the error for an answer that does not conform to the API.
+// badAnswer returns the error for a response that does not conform to the API.
 func badAnswer(op, what string) error {
 	return &Error{Service: "softlayer", Op: op, Status: http.StatusOK, Message: what, Err: rest.ErrAnswer}
 }

@@ -108,7 +108,8 @@ func date(t *datatypes.Time) time.Time {
 	return t.Time
 }
 
-// Template returns a template by its number, with its status. A missing template is [ErrNotFound].
+// Template returns a template by its number, with its status. If there is no such template, the
+// error is [ErrNotFound].
 func (c *Client) Template(ctx context.Context, id int) (*Template, error) {
 	const op = "get template"
 	var g datatypes.Virtual_Guest_Block_Device_Template_Group

@@ -8,16 +8,16 @@ import (
 	"github.com/luksimg/luksimg/internal/rest"
 )
 
-// A transport inspects the answer of one call before the library does. The library
+// A transport inspects the response of one call before the library does. The library
 // decodes an error with status 200 as an object without fields, and reports
 // a newline after a boolean as an error.
 type transport struct {
 	next *rest.Transport
 
-	status    int    // status of the answer; zero if there was none
+	status    int    // status of the response; zero if there was none
 	requestID string // from the service
 	failure   failure
-	err       error // set if there was no answer
+	err       error // set if there was no response
 }
 
 // A failure is the body of an API error.

@@ -29,11 +29,11 @@ var (
 	ErrTimeout = rest.ErrTimeout
 )
 
-// An Error is a failed call. If there was no answer, Status is zero and Err has the
+// An Error is a failed call. If there was no response, Status is zero and Err has the
 // reason. It holds no secret.
 type Error = rest.Error
 
-// read copies the errors of an answer to e, and reports whether it has any.
+// read copies the errors of a response to e, and reports whether it has any.
 func read(e *Error, text []byte, token string) bool {
 	var j struct {
 		Errors []struct {

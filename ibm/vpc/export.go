@@ -101,7 +101,7 @@ func (c *Client) exportJob(ctx context.Context, op, method, path string, in any)
 	return j, nil
 }
 
-// ExportJob returns an export job of an image. A missing job is [ErrNotFound].
+// ExportJob returns an export job of an image. If there is no such job, the error is [ErrNotFound].
 func (c *Client) ExportJob(ctx context.Context, image, id string) (*ExportJob, error) {
 	return c.exportJob(ctx, "get export job", http.MethodGet, exportPath(image, id), nil)
 }
@@ -112,7 +112,7 @@ func (c *Client) ExportJobs(ctx context.Context, image string) ([]ExportJob, err
 }
 
 // DeleteExport deletes an export job. It cancels an unfinished job, which leaves no object. The object
-// of a finished job remains. A missing job is [ErrNotFound].
+// of a finished job remains. If there is no such job, the error is [ErrNotFound].
 func (c *Client) DeleteExport(ctx context.Context, image, id string) error {
 	return c.call(ctx, "delete export job", http.MethodDelete, exportPath(image, id), nil, nil, nil)
 }

@@ -143,7 +143,7 @@ func (c *Client) CreateImage(ctx context.Context, r ImageRequest) (*Image, error
 	})
 }
 
-// Image returns an image by its ID. A missing image is [ErrNotFound].
+// Image returns an image by its ID. If there is no such image, the error is [ErrNotFound].
 func (c *Client) Image(ctx context.Context, id string) (*Image, error) {
 	img := new(Image)
 	if err := c.call(ctx, "get image", http.MethodGet, "images/"+url.PathEscape(id), nil, nil, img); err != nil {
@@ -164,13 +164,14 @@ func (c *Client) images(ctx context.Context, op string, q url.Values) ([]Image, 
 	return list[Image](ctx, c, op, "images", "images", q)
 }
 
-// DeleteImage deletes an image. A failed image otherwise remains and blocks its name.
-// A missing image is [ErrNotFound].
+// DeleteImage deletes an image. A failed image otherwise remains and blocks its name. If there is
+// no such image, the error is [ErrNotFound].
 func (c *Client) DeleteImage(ctx context.Context, id string) error {
 	return c.call(ctx, "delete image", http.MethodDelete, "images/"+url.PathEscape(id), nil, nil, nil)
 }
 
-// FindImage returns the private image with this name. A missing image is [ErrNotFound].
+// FindImage returns the private image with this name. If there is none, the error is
+// [ErrNotFound].
 func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
 	all, err := c.images(ctx, "find image", url.Values{"visibility": {"private"}, "name": {name}})
 	if err != nil {
@@ -184,7 +185,8 @@ func (c *Client) FindImage(ctx context.Context, name string) (*Image, error) {
 	return nil, fmt.Errorf("vpc: image %q: %w", name, ErrNotFound)
 }
 
-// LookUp returns the private image with a name or an ID. A missing image is [ErrNotFound].
+// LookUp returns the private image with a name or an ID. If there is none, the error is
+// [ErrNotFound].
 func (c *Client) LookUp(ctx context.Context, name string) (*Image, error) {
 	img, err := c.FindImage(ctx, name)
 	if errors.Is(err, ErrNotFound) {

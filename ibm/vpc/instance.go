@@ -149,7 +149,8 @@ func (c *Client) CreateInstance(ctx context.Context, r InstanceRequest) (*Instan
 	})
 }
 
-// Instance returns an instance by its ID. A missing instance is [ErrNotFound].
+// Instance returns an instance by its ID. If there is no such instance, the error is
+// [ErrNotFound].
 func (c *Client) Instance(ctx context.Context, id string) (*Instance, error) {
 	i := new(Instance)
 	if err := c.call(ctx, "get instance", http.MethodGet, "instances/"+url.PathEscape(id), nil, nil, i); err != nil {

@@ -15,7 +15,7 @@ import (
 const maxPages = 1000
 
 // list reads all pages of a list. field is the name of the JSON field with the items. list uses only the
-// page token in the address of the next page. An answer therefore cannot redirect the
+// page token in the address of the next page. A response therefore cannot redirect the
 // bearer token to another server. A nil q is for lists without pages.
 func list[T any](ctx context.Context, c *Client, op, path, field string, q url.Values) ([]T, error) {
 	if q != nil {
@@ -104,11 +104,11 @@ func (c *Client) OperatingSystems(ctx context.Context) ([]OperatingSystem, error
 	return list[OperatingSystem](ctx, c, "list operating systems", "operating_systems", "operating_systems", url.Values{})
 }
 
-// ErrSystem means that custom images cannot have an operating system.
+// ErrSystem means that custom images cannot have the given operating system.
 var ErrSystem = advice.New("images cannot have this operating system", "luksimg import --target vpc --list-os-codes lists them")
 
-// CheckOperatingSystem asks the API whether custom images can have an operating system. If not, the error
-// matches [ErrSystem].
+// CheckOperatingSystem asks the API whether custom images can have the operating system with this name.
+// If not, the error matches [ErrSystem].
 func (c *Client) CheckOperatingSystem(ctx context.Context, name string) error {
 	var o OperatingSystem
 	err := c.call(ctx, "get operating system", http.MethodGet, "operating_systems/"+url.PathEscape(name), nil, nil, &o)

@@ -106,7 +106,7 @@ func New(opts Options) (*Client, error) {
 // CorrelationID returns the correlation ID that all calls send to the service.
 func (c *Client) CorrelationID() string { return c.opts.CorrelationID }
 
-// call makes one call and reads its answer into out.
+// call makes one call and reads its response into out.
 func (c *Client) call(ctx context.Context, op, method, path string, query url.Values, in, out any) error {
 	if query == nil {
 		query = url.Values{}
@@ -139,7 +139,7 @@ func (c *Client) call(ctx context.Context, op, method, path string, query url.Va
 	return nil
 }
 
-// badAnswer completes e as the error for an answer that does not conform to the API.
+// badAnswer completes e as the error for a response that does not conform to the API.
 func badAnswer(e *Error, what string) error {
 	e.Service, e.Message, e.Err = "vpc", what, rest.ErrAnswer
 	return advised(e)

@@ -27,8 +27,8 @@ func (v Version) demand(header http.Header) {
 func (v Version) strong() bool { return v.ETag != "" && !strings.HasPrefix(v.ETag, "W/") }
 
 // same reports whether a later response is of the same version. Not all servers honor the
-// conditions of a request. A missing ETag or date is no difference, but a response must have one of
-// them if the first response had.
+// conditions of a request. A missing ETag or date is not a difference, but a response must have
+// one of them if the first response had.
 func (v Version) same(w Version) bool {
 	known := false
 	for _, p := range [][2]string{{v.ETag, w.ETag}, {v.LastModified, w.LastModified}} {

@@ -232,7 +232,7 @@ func (f *File) changed() error {
 func (f *File) failed(err error) error {
 	e := &rest.Error{Service: f.name, Op: "GET", Err: err}
 	if errors.As(err, new(*tls.CertificateVerificationError)) {
-		e.Advice = "the certificate of the server is not good; $SSL_CERT_FILE names a file with the authorities to trust, in place of those of the system"
+		e.Advice = "the certificate of the server is not trusted; $SSL_CERT_FILE names a file with the authorities to trust, in place of those of the system"
 	}
 	if errors.Is(err, ErrNoRanges) {
 		e.Advice = rest.Hint(ErrNoRanges)
@@ -253,9 +253,9 @@ func (f *File) refusal(resp *http.Response) error {
 	e := &rest.Error{Service: f.name, Op: "GET", Status: resp.StatusCode, Message: strings.ToLower(http.StatusText(resp.StatusCode))}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		e.Advice = "the server wants credentials, and luksimg sends none: fetch the file first, or give an address that is signed"
+		e.Advice = "the server requires credentials, and luksimg sends none: fetch the file first, or give a presigned address"
 	case http.StatusNotFound, http.StatusGone:
-		e.Advice = "check the address: the server has no such file, or not any more"
+		e.Advice = "check the address: the server does not have the file, or no longer has it"
 	}
 	if after, ok := rest.RetryAfter(resp.Header, rest.ClockOr(f.o.Clock).Now()); ok {
 		return &busy{e, after}

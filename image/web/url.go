@@ -87,7 +87,7 @@ func check(u *url.URL, allowHTTP bool) error {
 	switch {
 	case u.Scheme == "http" && !allowHTTP && !rest.Loopback(u.Hostname()):
 		return rest.WithHint(fmt.Errorf("%s: %w: http is not encrypted, so the data can be altered in transit", redacted(u), ErrURL),
-			"is there an https:// address of it? --allow-http reads it all the same; compare its checksum then, with --sha256-file or --source-sha256")
+			"is there an https:// address of it? --allow-http reads it anyway; then compare its checksum with --sha256-file or --source-sha256")
 	case u.Scheme != "https" && u.Scheme != "http":
 		what = "the scheme is not https"
 	case u.Hostname() == "":

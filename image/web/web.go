@@ -2,9 +2,9 @@
 // section 14) over TLS, without credentials.
 //
 // Call [Open]. The [File] that it returns is an image.Source. It requests only the ranges that are
-// read, reads ahead during sequential reads, and resumes after a connection breaks. It reads one
-// version of the file only. The package never sends a credential, follows no redirect to an address
-// without TLS, and does not read the environment.
+// read, reads ahead during sequential reads, and resumes after a connection breaks. All reads
+// return the same version of the file. The package never sends a credential, follows no redirect to
+// an address without TLS, and does not read the environment.
 package web
 
 import (

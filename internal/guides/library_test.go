@@ -1,6 +1,7 @@
 package guides
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ func TestLibrary(t *testing.T) {
 	program := `package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"iter"
@@ -95,5 +97,21 @@ func main() {
 	run.Dir = dir
 	if out, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// TestReadme checks that the function in the README is the one in the examples of the root package.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := os.ReadFile("../../example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := declaration.FindSubmatch(readme)
+	if block == nil || !bytes.Contains(examples, block[1]) {
+		t.Errorf("example_test.go does not have the function of README.md:\n%s", block)
 	}
 }

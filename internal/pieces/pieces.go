@@ -63,7 +63,7 @@ type Cut struct {
 	// of the range, and ends at a multiple or at the end.
 	Unit int64
 
-	// Most is the maximal length of a data piece, a multiple of Unit. No piece crosses a multiple of
+	// Most is the maximum length of a data piece, a multiple of Unit. No piece crosses a multiple of
 	// Most. Adjacent data are merged as far as that allows.
 	Most int64
 

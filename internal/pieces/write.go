@@ -24,7 +24,7 @@ func Data[P any](ctx context.Context, c Cut, src image.Source, to int64, done fu
 	}
 }
 
-// zeroRun is the minimal length of a run of zeros that is not written, and its alignment.
+// zeroRun is the minimum length of a run of zeros that is not written, and its alignment.
 const zeroRun = 64 << 10
 
 // WriteSparse writes b except for its runs of zeros.

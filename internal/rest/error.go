@@ -25,11 +25,11 @@ var (
 	// ErrTimeout means that an operation exceeded the waiting time. The operation continues.
 	ErrTimeout = NewTemporary("still not ready")
 
-	// ErrAnswer means that an answer does not conform to the API.
+	// ErrAnswer means that a response does not conform to the API.
 	ErrAnswer = errors.New("unexpected response")
 )
 
-// An Error is a failed call to a service. If there was no answer, Status is zero and Err
+// An Error is a failed call to a service. If there was no response, Status is zero and Err
 // has the reason. It holds no secret.
 type Error struct {
 	Service   string // "vpc"
@@ -42,7 +42,7 @@ type Error struct {
 	// CorrelationID is the ID that the client sent with the call.
 	CorrelationID string
 
-	// Err is the kind of error, or the reason why there was no answer. It is nil if only the
+	// Err is the kind of error, or the reason why there was no response. It is nil if only the
 	// status is known.
 	Err error
 	// Answered is set if the message comes from the service itself, not from a proxy.
@@ -129,7 +129,7 @@ func (e *Error) limited() bool {
 }
 
 // Lost reports whether the call may have taken effect: it was sent, and there
-// was no answer from the service. It is false if no connection was made.
+// was no response from the service. It is false if no connection was made.
 func (e *Error) Lost() bool {
 	switch {
 	case e.Status == 0:

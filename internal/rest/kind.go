@@ -17,7 +17,7 @@ func Refused(err error) bool {
 }
 
 // Temporary reports whether the same call can succeed later: the method Temporary of the error
-// says so, the call was cancelled, or there was no answer.
+// says so, the call was cancelled, or there was no response.
 func Temporary(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.As(err, new(*url.Error)) || errors.As(err, new(*net.OpError)) {

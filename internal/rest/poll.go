@@ -14,7 +14,7 @@ type WaitOptions struct {
 	Timeout  time.Duration // in total; zero means 2 hours
 
 	// Progress, if not nil, is called after each poll, from the waiting goroutine. After a poll without
-	// an answer it receives the result of the last successful one.
+	// a response it receives the result of the last successful one.
 	Progress func(Progress)
 }
 
@@ -93,7 +93,7 @@ const (
 	lookupWait = 5 * time.Second // between two lookups
 )
 
-// Create calls create until there is an answer. If a reply is lost, it calls find to look for the
+// Create calls create until there is a response. If a reply is lost, it calls find to look for the
 // created resource; find returns nil if it does not exist. If find returns nil for the Settle time,
 // Create calls create again. [ErrLost] means that the outcome could not be determined.
 func Create[T any](ctx context.Context, o Once, create, find func() (*T, error)) (*T, error) {

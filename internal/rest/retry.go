@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// MaxBody is the default limit of an answer in bytes; a [Transport] can set another one.
+// MaxBody is the default limit of a response in bytes; a [Transport] can set another one.
 const MaxBody = 64 << 20
 
-// MaxKeyBody is the limit for key and identity services. Their longest answer is a page
+// MaxKeyBody is the limit for key and identity services. Their longest response is a page
 // of 200 root keys.
 const MaxKeyBody = 1 << 20
 
@@ -80,7 +80,7 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// Response is a completely read answer.
+// Response is a completely read response.
 type Response struct {
 	Status int
 	Header http.Header
@@ -91,17 +91,17 @@ type Response struct {
 // OK reports whether the status is 2xx.
 func (r *Response) OK() bool { return r.Status >= 200 && r.Status < 300 }
 
-// A Class says whether a retry can change an answer.
+// A Class says whether a retry can change a response.
 type Class int
 
-// The classes of answers.
+// The classes of responses.
 const (
-	Final    Class = iota // a retry gives the same answer
+	Final    Class = iota // a retry gives the same response
 	Passing               // a retry can succeed, but this request may have taken effect
 	NotBegun              // a retry can succeed, and this request had no effect
 )
 
-// Classify returns the class of an answer according to its status.
+// Classify returns the class of a response according to its status.
 func Classify(r *Response) Class {
 	switch {
 	case r.Status == http.StatusTooManyRequests:
@@ -112,8 +112,8 @@ func Classify(r *Response) Class {
 	return Final
 }
 
-// do sends a request and retries it. It calls build for each attempt, and returns the last answer, whatever
-// its status. An error means that there was no answer.
+// do sends a request and retries it. It calls build for each attempt, and returns the last response, whatever
+// its status. An error means that there was no response.
 func (r Retry) do(ctx context.Context, send http.RoundTripper, class func(*Response) Class, idempotent bool, build func(ctx context.Context) (*http.Request, error)) (*Response, error) {
 	r = r.withDefaults()
 	for n := 0; ; n++ {

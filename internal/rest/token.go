@@ -50,8 +50,8 @@ func (t Token) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("tokens cannot be encoded as JSON")
 }
 
-// A TokenSource returns bearer tokens that are valid for some minutes at least. It is safe for
-// concurrent use.
+// A TokenSource returns bearer tokens that are valid for at least a few minutes. It is safe
+// for concurrent use.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }

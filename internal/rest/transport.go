@@ -14,16 +14,16 @@ import (
 )
 
 // A Transport sends the requests of one client, with a token and with retries,
-// over a connection that [HTTPClient] allows. It reads answers completely before it returns
+// over a connection that [HTTPClient] allows. It reads responses completely before it returns
 // them. It is safe for concurrent use, and must not be changed after its first use.
 //
 // It retries a request after status 429, since the service has not processed it. If the request is
-// idempotent, by its method or by [Idempotent], it also retries after a missing answer and after a
+// idempotent, by its method or by [Idempotent], it also retries after a missing response and after a
 // 5xx status except 501. After status 401 it sends the request once more with another token.
 type Transport struct {
 	Next  http.RoundTripper // sends the requests; nil means http.DefaultTransport
 	Retry Retry
-	// MaxBody limits an answer, in bytes; zero means the constant [MaxBody].
+	// MaxBody limits a response, in bytes; zero means the constant [MaxBody].
 	MaxBody int64
 	// Tokens returns the bearer tokens; nil if the requests already have credentials.
 	Tokens TokenSource
@@ -70,7 +70,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res.HTTP(req), nil
 }
 
-// HTTP returns the answer as an [http.Response].
+// HTTP returns the response as an [http.Response].
 func (r *Response) HTTP(req *http.Request) *http.Response {
 	return &http.Response{
 		Status: http.StatusText(r.Status), StatusCode: r.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -78,7 +78,7 @@ func (r *Response) HTTP(req *http.Request) *http.Response {
 	}
 }
 
-// Send sends a request, and returns the answer with the token used.
+// Send sends a request, and returns the response with the token used.
 func (t *Transport) Send(req *http.Request) (*Response, error) {
 	ctx := req.Context()
 	var body []byte

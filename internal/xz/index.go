@@ -247,7 +247,7 @@ func (x *backReader) blocks(at, size int64) (blocks []Block, packed int64, err e
 		x.in.Reset(part)
 	}
 	n, err := x.index.readIndex(x.in, at, func(records int64) error {
-		// A record takes 2 bytes at least. More are not made room for.
+		// A record takes at least 2 bytes. Memory is reserved only for as many as fit.
 		if records > size/2 {
 			return corrupt("%d records in the index at byte %d, which has %d bytes", records, at, size)
 		}

@@ -1,6 +1,6 @@
 // Package ciphers adds ciphers and hashes to package luks: the block ciphers Serpent, Twofish, Camellia
-// and CAST5, Adiantum, and the hashes RIPEMD-160, Whirlpool, BLAKE2b and BLAKE2s. Import it for its
-// side effect:
+// and CAST5, the wide-block cipher Adiantum, and the hashes RIPEMD-160, Whirlpool, BLAKE2b and BLAKE2s.
+// Import it for its side effect:
 //
 //	import _ "github.com/luksimg/luksimg/luks/ciphers"
 //

@@ -141,7 +141,7 @@ func Builtin(name string) (*Policy, []byte) {
 	return p, bytes.Clone(text)
 }
 
-// Parse reads a policy from JSON. It refuses unknown members, duplicate members and senseless values,
+// Parse reads a policy from JSON. It refuses unknown members, duplicate members and meaningless values,
 // so that a typo never disables a rule. Errors match [ErrPolicy].
 func Parse(text []byte) (*Policy, error) {
 	p := &Policy{}

@@ -41,7 +41,7 @@ func (c Credentials) GoString() string { return c.String() }
 
 // MarshalJSON always returns an error, so that credentials never reach a JSON document.
 func (Credentials) MarshalJSON() ([]byte, error) {
-	return nil, errors.New("credentials are not for JSON")
+	return nil, errors.New("credentials cannot be encoded as JSON")
 }
 
 // Options are the settings of a [Client]. Key and Credentials must be set.
@@ -71,7 +71,8 @@ type Client struct {
 	send  *rest.Transport
 }
 
-// New checks the options and returns a client. It sends no request. A Key that is not an ARN is [kmsuri.ErrURI].
+// New checks the options and returns a client. It sends no request. If Key is not an ARN, the error is
+// [kmsuri.ErrURI].
 func New(o Options) (*Client, error) {
 	arn, ok := kmsuri.ParseARN(o.Key)
 	if !ok {
@@ -148,8 +149,8 @@ const (
 	maxText  = 16 << 10 // the longest wrapped key, as base64
 )
 
-// Wrap implements wrap.Wrapper with the operation Encrypt. A plaintext that is not base64 text of 1 to 4096 bytes is
-// wrap.ErrKey.
+// Wrap implements wrap.Wrapper with the operation Encrypt. If the plaintext is not base64 text of 1 to 4096 bytes,
+// the error is wrap.ErrKey.
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	if n := decodedLen(plaintext); n == 0 || n > maxPlain {
 		return "", fmt.Errorf("aws kms: wrap: %w: the plaintext is not base64 text of 1 to %d bytes on one line", wrap.ErrKey, maxPlain)

@@ -133,7 +133,7 @@ func (c *Client) String() string { return "keyprotect.Client(" + c.crn.String() 
 // GoString returns the CRN, so that fmt's %#v does not print a token.
 func (c *Client) GoString() string { return c.String() }
 
-// Key returns a client for another root key of the same instance. An invalid id is crn.ErrCRN.
+// Key returns a client for another root key of the same instance. If the id is invalid, the error is crn.ErrCRN.
 func (c *Client) Key(id string) (*Client, error) {
 	name := c.crn.Key(id)
 	if _, err := crn.ParseRootKey(name.String()); err != nil {

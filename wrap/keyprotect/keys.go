@@ -91,11 +91,11 @@ func (c *Client) CreateStandardKey(ctx context.Context, name string) (Key, error
 	return c.key(ctx, call{op: "create standard key"}, func(ctx context.Context) (*kp.Key, error) { return c.api.CreateKeyWithOptions(ctx, name, true) })
 }
 
-// ErrNoStandardKey is a key whose bytes cannot be read, or are not base64.
+// ErrNoStandardKey means that the bytes of a key cannot be read, or are not base64.
 var ErrNoStandardKey = errors.New("not a standard key")
 
 // StandardKey returns the bytes of a standard key, which can seed a data encryption key. The caller wipes them. For a
-// root key the error is [ErrNoStandardKey].
+// root key, the error is [ErrNoStandardKey].
 func (c *Client) StandardKey(ctx context.Context, id string) ([]byte, error) {
 	if _, err := crn.ParseRootKey(c.crn.Key(id).String()); err != nil {
 		return nil, fmt.Errorf("key protect: read standard key: %w", err)
@@ -127,7 +127,7 @@ const (
 )
 
 // RootKeys lists the root keys of the instance, or of the client's key ring, without deleted ones. If the key ring
-// does not exist the error is [ErrNoKeyRing].
+// does not exist, the error is [ErrNoKeyRing].
 func (c *Client) RootKeys(ctx context.Context) ([]Key, error) {
 	var all []Key
 	extractable := false

@@ -17,7 +17,7 @@ func (c *Client) Disable(ctx context.Context) error {
 	return c.change(ctx, "disable", c.api.DisableKey)
 }
 
-// Enable activates a disabled root key. Within 30 seconds after Disable the error is [ErrTooEarly].
+// Enable activates a disabled root key. Within 30 seconds after Disable, the error is [ErrTooEarly].
 func (c *Client) Enable(ctx context.Context) error { return c.change(ctx, "enable", c.api.EnableKey) }
 
 // DeleteOptions are the settings of [Client.Delete].

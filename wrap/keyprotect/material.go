@@ -15,8 +15,8 @@ import (
 const importSeconds = 300
 
 // ImportRootKey creates a root key from material of 16, 24 or 32 bytes. The material travels encrypted with a
-// transport key of the service (an import token), within TLS. The caller wipes material. Another length is
-// wrap.ErrKey.
+// transport key of the service (an import token), within TLS. The caller wipes material. If the length is different,
+// the error is wrap.ErrKey.
 func (c *Client) ImportRootKey(ctx context.Context, name string, material []byte) (Key, error) {
 	sealed, err := c.seal(ctx, "import root key", material)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 
 const maxText = 64 << 10 // bytes of a plaintext, or of a wrapped key
 
-// Wrap implements wrap.Wrapper. A plaintext that is not base64 text is wrap.ErrKey, and is not sent. Every other
-// error is an *[Error].
+// Wrap implements wrap.Wrapper. If the plaintext is not base64 text, Wrap sends nothing and the error is wrap.ErrKey.
+// Every other error is an *[Error].
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	id, err := c.root("wrap")
 	if err != nil {
@@ -64,8 +64,8 @@ func (c *Client) NewDEK(ctx context.Context) (plaintext []byte, wdek string, err
 }
 
 // Unwrap implements wrap.Unwrapper. If the root key was rotated after it wrapped the key, Rewrapped is the key
-// wrapped by its newest version. A wrapped key of another root key is wrap.ErrWDEK. Errors of the service are
-// *[Error].
+// wrapped by its newest version. If another root key wrapped the key, the error is wrap.ErrWDEK. Errors of the
+// service are *[Error].
 func (c *Client) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	id, err := c.root("unwrap")
 	if err != nil {

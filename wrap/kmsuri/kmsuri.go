@@ -33,7 +33,7 @@ const (
 	PKCS11 Scheme = "pkcs11"
 )
 
-// ErrURI is text that names no root key.
+// ErrURI means that a text names no root key.
 var ErrURI = errors.New("not the name of a root key")
 
 // forms describe the URIs of each scheme, as advice.
@@ -53,7 +53,7 @@ func (s Scheme) Form() string {
 	return "want local:FILE, ibm:CRN, vault:MOUNT/KEY, awskms:ARN or pkcs11:token=TOKEN;object=KEY"
 }
 
-// ErrOther is an envelope of a root key other than the named one.
+// ErrOther means that an envelope names another root key than the URI.
 var ErrOther = advice.New("another root key wrapped the key", "name the root key that wrapped it")
 
 // A URI names a root key. With an empty Name it stands for the key of this scheme that an envelope names.
@@ -70,7 +70,7 @@ func (u URI) String() string {
 	return string(u.Scheme) + ":" + u.Name
 }
 
-// Parse parses a URI. Text that is not a URI is [ErrURI].
+// Parse parses a URI. Errors match [ErrURI].
 func Parse(s string) (URI, error) {
 	scheme, name, named := strings.Cut(s, ":")
 	u := URI{Scheme(scheme), name}
@@ -171,7 +171,7 @@ func ParseARN(s string) (ARN, bool) {
 }
 
 // Of returns the URI of the root key that an envelope names. For a key in a file, Name is the ID of the key, not a
-// file. Text that names no root key is [ErrURI].
+// file. If the envelope names no root key of a known scheme, the error is [ErrURI].
 func Of(e *wrap.Envelope) (URI, error) {
 	if e.RootKeyCRN != "" {
 		return Parse(string(IBM) + ":" + e.RootKeyCRN)
@@ -186,8 +186,8 @@ func Of(e *wrap.Envelope) (URI, error) {
 	return u, err
 }
 
-// For returns the URI of the root key of an envelope, with what u adds to it. If u names another root key the error
-// is [ErrOther]. For does not compare a key in a file with the envelope: [wrap.RootKey.Opens] does.
+// For returns the URI of the root key of an envelope, with what u adds to it. If u names another root key, the
+// error is [ErrOther]. For does not compare a key in a file with the envelope: [wrap.RootKey.Opens] does.
 func (u URI) For(e *wrap.Envelope) (URI, error) {
 	is, err := Of(e)
 	switch {

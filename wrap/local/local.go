@@ -1,5 +1,5 @@
-// Package local keeps a root key in a file and wraps data encryption keys with it. It serves images that stay out of
-// the cloud, tests, and as a spare beside a cloud's root key.
+// Package local keeps a root key in a file and wraps data encryption keys with it. Use it for tests, for images that
+// stay out of the cloud, and as a spare for a cloud's root key.
 //
 // The file holds exactly 32 random bytes. Whoever can read it can open every image whose key it wrapped.
 package local
@@ -37,14 +37,14 @@ const (
 )
 
 var (
-	// ErrOtherKey is a key that another root key wrapped. It matches [wrap.ErrWDEK].
+	// ErrOtherKey means that another root key wrapped the key. It matches [wrap.ErrWDEK].
 	ErrOtherKey = fmt.Errorf("%w: another root key wrapped it", wrap.ErrWDEK)
 
-	// ErrFile is a file that cannot be a root key: it has the wrong length, is not a regular file, or has a mode that
-	// is [ErrMode].
+	// ErrFile means that a file cannot be a root key: it has the wrong length, is not a regular file, or other users
+	// have access ([ErrMode]).
 	ErrFile = advice.New("not a root key file", "luksimg keygen --kms local:FILE makes a root key")
 
-	// ErrMode is a file that others than its owner can read or write. It matches [ErrFile].
+	// ErrMode means that users other than the owner can read or write the file. It matches [ErrFile].
 	ErrMode = fmt.Errorf("%w: users other than its owner can read or write it", ErrFile)
 )
 
@@ -54,7 +54,7 @@ type Key struct {
 	check [checkSize]byte
 }
 
-// New returns the root key with these 32 bytes, which it copies. Another length is [ErrFile].
+// New returns the root key with these 32 bytes, which it copies. If the length is different, the error is [ErrFile].
 func New(key []byte) (*Key, error) {
 	if len(key) != keySize {
 		return nil, fmt.Errorf("%w: it has %d bytes, want %d", ErrFile, len(key), keySize)
@@ -104,7 +104,7 @@ func Open(name string) (*Key, error) {
 }
 
 // Create generates a root key and writes it to a new file of mode 0600. The file appears when the key is complete and
-// synced. If the file exists the error matches [os.ErrExist].
+// synced. If the file exists, the error matches [os.ErrExist].
 func Create(name string) (*Key, error) {
 	key := make([]byte, keySize)
 	defer clear(key)
@@ -154,7 +154,7 @@ func (k *Key) String() string { return Prefix + k.ID() }
 func (k *Key) GoString() string { return k.String() }
 
 // Wrap implements [wrap.Wrapper] with AES-256 key wrap with padding (RFC 5649). Equal plaintexts give equal wrapped
-// keys. A plaintext that is not base64 text is [wrap.ErrKey].
+// keys. If the plaintext is not base64 text, the error is [wrap.ErrKey].
 func (k *Key) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -172,8 +172,8 @@ func (k *Key) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(append(blob, wrapped...)), nil
 }
 
-// Unwrap implements [wrap.Unwrapper]. A key that another root key wrapped is [ErrOtherKey], and a damaged one is
-// [wrap.ErrWDEK]. The root key has no versions, so Rewrapped is empty.
+// Unwrap implements [wrap.Unwrapper]. If another root key wrapped the key, the error is [ErrOtherKey]; if the wrapped
+// key is damaged, it is [wrap.ErrWDEK]. The root key has no versions, so Rewrapped is empty.
 func (k *Key) Unwrap(ctx context.Context, wdek string) (wrap.Unwrapped, error) {
 	if err := ctx.Err(); err != nil {
 		return wrap.Unwrapped{}, err

@@ -10,17 +10,18 @@ import (
 	"github.com/luksimg/luksimg/wrap/internal/kind"
 )
 
-// An Error is a call that failed, in the module, on the token or before it. It holds neither keys nor PINs. It
-// matches one of the errors of package wrap, or [ErrModule].
+// An Error reports a failed call, whether luksimg-pkcs11, the module or the token failed. It holds neither
+// keys nor PINs. It matches one of the errors of package wrap, or [ErrModule].
 type Error = rest.Error
 
 var (
-	// ErrPIN is a PIN that is wrong or locked. Do not try it again: the token may lock itself. It matches
-	// wrap.ErrAuth.
+	// ErrPIN means that the PIN is wrong or locked. Do not try it again: the token may lock itself. It
+	// matches wrap.ErrAuth.
 	ErrPIN = errors.New("PIN refused")
-	// ErrNoPIN is a token that requires a PIN when none was given. No PIN was tried. It matches wrap.ErrAuth.
+	// ErrNoPIN means that the token requires a PIN and none was given. No PIN was tried. It matches
+	// wrap.ErrAuth.
 	ErrNoPIN = errors.New("no PIN was given")
-	// ErrModule is a module that cannot be loaded.
+	// ErrModule means that the module cannot be loaded.
 	ErrModule = errors.New("module cannot be used")
 )
 

@@ -43,7 +43,8 @@ const MaxAnswer = 1 << 20
 // A Client uses one key on a token. It implements wrap.Wrapper and wrap.Unwrapper, and is safe for concurrent use if
 // Run is.
 //
-// A wrong PIN is an error that matches [ErrPIN]. Do not repeat the call: a token locks itself after a few wrong PINs.
+// If the PIN is wrong, the error matches [ErrPIN]. Do not repeat the call: a token locks itself after a few wrong
+// PINs.
 type Client struct {
 	key kmsuri.Token
 	pin *[]byte // a pointer: fmt prints the fields of a struct that it reaches, but not what this points to

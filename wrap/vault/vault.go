@@ -49,7 +49,8 @@ type Client struct {
 	send                           *rest.Transport
 }
 
-// New checks the options and returns a client. It sends no request. A Key that is not MOUNT/KEY is [kmsuri.ErrURI].
+// New checks the options and returns a client. It sends no request. If Key is not MOUNT/KEY, the error is
+// [kmsuri.ErrURI].
 func New(o Options) (*Client, error) {
 	mount, key, ok := kmsuri.Transit(o.Key)
 	if !ok {
@@ -99,8 +100,8 @@ const maxText = 16 << 10
 
 var wrapped = regexp.MustCompile(`^vault:v[1-9][0-9]{0,8}:[A-Za-z0-9+/]+={0,2}$`)
 
-// Wrap implements wrap.Wrapper. A missing key is wrap.ErrNotFound. The engine creates a missing key if the token may
-// do that, so Wrap reads the key first, if the token may read it.
+// Wrap implements wrap.Wrapper. If the key does not exist, the error is wrap.ErrNotFound. The engine creates a
+// missing key if the token may do that, so Wrap reads the key first, if the token may read it.
 func (c *Client) Wrap(ctx context.Context, plaintext []byte) (string, error) {
 	if !isBase64(plaintext) {
 		return "", fmt.Errorf("vault: wrap: %w: the plaintext is not base64 text on one line", wrap.ErrKey)

@@ -29,7 +29,7 @@ type Event struct {
 	CorrelationID   string         `json:"correlationId,omitempty"`
 }
 
-// Reason is the HTTP status of the answer.
+// Reason is the HTTP status of the response.
 type Reason struct {
 	Code int    `json:"reasonCode"`
 	Type string `json:"reasonType"`

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// A Fault describes what happens to matching requests. Zero fields have no effect. A
-// fault with only a Delay serves the request after the delay.
+// A Fault describes what happens to matching requests. Zero fields have no effect. A fault with
+// only DelayMS serves the request after the delay.
 type Fault struct {
 	// Method is the request method; "" matches all.
 	Method string `json:"method,omitempty"`
@@ -32,12 +32,12 @@ type Fault struct {
 	// once. It overrides Skip and Count.
 	Each bool `json:"each,omitempty"`
 
-	DelayMS      int64  `json:"delay_ms,omitempty"`      // delay of the answer
+	DelayMS      int64  `json:"delay_ms,omitempty"`      // delay of the response
 	TokenExpired bool   `json:"token_expired,omitempty"` // the service treats the token as expired
 	Drop         bool   `json:"drop,omitempty"`          // close the connection without serving the request
-	DropAfter    bool   `json:"drop_after,omitempty"`    // serve the request, but lose its answer
-	Status       int    `json:"status,omitempty"`        // answer with this status and Body
-	RetryAfter   string `json:"retry_after,omitempty"`   // Retry-After header of that answer
+	DropAfter    bool   `json:"drop_after,omitempty"`    // serve the request, but lose its response
+	Status       int    `json:"status,omitempty"`        // respond with this status and Body
+	RetryAfter   string `json:"retry_after,omitempty"`   // Retry-After header of that response
 	Body         string `json:"body,omitempty"`
 
 	had []string // the affected calls, for Each
@@ -210,7 +210,7 @@ func (s *Set) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// lost is a response writer that discards the answer.
+// lost is a response writer that discards the response.
 type lost struct{ header http.Header }
 
 func (l *lost) Header() http.Header         { return l.header }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// actionJSON is the body of the actions and of their answers.
+// actionJSON is the body of the actions and of their responses.
 type actionJSON struct {
 	Plaintext        string       `json:"plaintext,omitempty"`
 	Ciphertext       string       `json:"ciphertext,omitempty"`
@@ -14,8 +14,8 @@ type actionJSON struct {
 	RewrappedVersion *versionJSON `json:"rewrappedKeyVersion,omitempty"`
 }
 
-// usable returns the root key of an action, if its state allows the action. A deactivated
-// key can still unwrap.
+// usable returns the root key of an action if the state of the key allows the action. A
+// deactivated key can still unwrap.
 func (s *Server) usable(r *request, whenDeactivated bool) (*key, *Failure) {
 	k, f := s.find(r)
 	if f != nil {

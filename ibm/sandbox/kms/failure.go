@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// A Failure is an error answer of Key Protect. Codes and texts follow its documentation.
+// A Failure is an error response of Key Protect. Codes and texts follow its documentation.
 type Failure struct {
 	Status  int
 	Code    string // code of the reason, or ""

@@ -221,7 +221,7 @@ func (s *Server) setInstancePolicies(r *request) (int, any, *Failure) {
 	return http.StatusNoContent, nil, nil
 }
 
-// mayCreate returns a failure if the policy keyCreateImportAccess forbids to create a key.
+// mayCreate returns a failure if the policy keyCreateImportAccess forbids creating a key.
 func (i *instance) mayCreate(extractable, imported, token bool) *Failure {
 	p, ok := i.Policies[createImport]
 	if !ok || p.Data.Enabled == nil || !*p.Data.Enabled {

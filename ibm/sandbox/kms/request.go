@@ -23,8 +23,8 @@ type request struct {
 	version string
 }
 
-// kms returns a handler for an action. It checks identity, permission and instance, calls h, writes the answer, and
-// emits the audit event. h returns the status and the answer; nil means no answer.
+// kms returns a handler for an action. It checks identity, permission and instance, calls h, writes the response, and
+// emits the audit event. h returns the status and the response; nil means no response.
 func (s *Server) kms(action, what string, h func(*request) (int, any, *Failure)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))

@@ -93,7 +93,7 @@ func (c *call) rootKey() (string, error) {
 	return name, nil
 }
 
-// protected reports that a root key starts or stops to protect the bucket.
+// protected reports that a root key starts or stops protecting the bucket.
 func (c *call) protected(rootKey string, now bool) {
 	if rootKey != "" && c.s.o.Protected != nil {
 		c.s.o.Protected(c.bucket, rootKey, now)

@@ -57,7 +57,7 @@ func (s checksum) kind() string {
 	return fullObject
 }
 
-// set sets the headers of an answer.
+// set sets the headers of a response.
 func (s checksum) set(h http.Header, withType bool) {
 	if s.algorithm == "" {
 		return

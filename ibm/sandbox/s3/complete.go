@@ -40,8 +40,8 @@ func (n namedPart) matches(p storedPart) (bool, error) {
 	return true, nil
 }
 
-// complete creates an object from parts. It computes a checksum without holding the lock, and fails if a part changed
-// meanwhile.
+// complete creates an object from parts. It computes a checksum without holding the lock, and fails if a
+// part has changed by then.
 func (c *call) complete() error {
 	// The checksum header is that of the object, not of the body.
 	algorithm, claim, err := claimed(c.r.Header)

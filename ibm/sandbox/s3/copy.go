@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// A copyResult is the answer to a copy: CopyObjectResult or CopyPartResult.
+// A copyResult is the response to a copy: CopyObjectResult or CopyPartResult.
 type copyResult struct {
 	XMLName            xml.Name
 	NS                 string `xml:"xmlns,attr"`

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// An apiError is an error answer.
+// An apiError is an error response.
 type apiError struct {
 	code, message string
 	endpoint      string // target of a redirect
@@ -63,10 +63,10 @@ func asAPI(err error) *apiError {
 }
 
 // maxDrain limits how much of an unwanted body is read. A client that sends its whole body
-// before it reads then still gets the answer.
+// before it reads then still gets the response.
 const maxDrain = 256 << 20
 
-// refuse writes an error answer.
+// refuse writes an error response.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := asAPI(err)
 	if r.Header.Get("Expect") == "" {
@@ -86,7 +86,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}{Code: e.code, Message: e.message, Resource: r.URL.Path, Endpoint: e.endpoint, RequestId: w.Header().Get("X-Amz-Request-Id")})
 }
 
-// answer writes an XML answer.
+// answer writes an XML response.
 func answer(w http.ResponseWriter, r *http.Request, status int, v any) error {
 	b, err := xml.Marshal(v)
 	if err != nil {

@@ -25,7 +25,7 @@ func (c *call) limit(name string) (int, error) {
 	return min(int(n), 1000), nil
 }
 
-// encoding returns the encoding type of names in an answer, and the function that encodes them.
+// encoding returns the encoding type of names in a response, and the function that encodes them.
 func (c *call) encoding() (kind string, encode func(string) string, err error) {
 	switch kind = c.q.Get("encoding-type"); kind {
 	case "":

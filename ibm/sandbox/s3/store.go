@@ -113,8 +113,8 @@ func (o *Object) Close() error {
 	return nil
 }
 
-// ReadAt implements [io.ReaderAt]. It opens files only while it reads, since an object can have
-// ten thousand.
+// ReadAt implements [io.ReaderAt]. It opens files only while it reads, since an object can have ten
+// thousand parts.
 func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read at invalid offset %d", off)

@@ -6,10 +6,10 @@ import (
 
 // A Fault makes one call fail.
 type Fault struct {
-	// Done executes the call before the fault, so that only the answer is wrong.
+	// Done executes the call before the fault, so that only the response is wrong.
 	Done bool
 
-	// Status and Body are the answer. A zero Status closes the connection without an answer.
+	// Status and Body are the response. A zero Status closes the connection without a response.
 	Status int
 	Body   string
 }

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// A mask selects the properties of an object in an answer: objectMask of the API,
-// "id,status[name],children[datacenter.name]". A local property is one that is not an object. If a mask names
-// no local property, it selects all of them in addition: slcli requests "mask[prices]" of presets and reads
-// their keyName.
+// A mask selects the properties of an object in a response: objectMask of the API,
+// "id,status[name],children[datacenter.name]". A local property is one that is not an object. A mask that
+// names no local property also selects all of them: slcli requests "mask[prices]" of presets and reads their
+// keyName.
 type mask map[string]mask
 
 // maxMaskDepth limits the nesting of masks.

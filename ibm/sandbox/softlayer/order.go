@@ -30,7 +30,7 @@ type named struct {
 
 // An order is a checked container.
 type order struct {
-	raw    object // as sent, returned in the answer
+	raw    object // as sent, returned in the response
 	items  []item
 	guests []*guestParameters
 	images []*template // the templates of the guests

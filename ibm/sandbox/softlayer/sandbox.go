@@ -97,7 +97,7 @@ func (s *Server) Wait() { s.work.Wait() }
 // maxBody limits the body of a request in bytes.
 const maxBody = 1 << 20
 
-// An apiError is an error answer of the API.
+// An apiError is an error response of the API.
 type apiError struct {
 	status        int
 	code, message string

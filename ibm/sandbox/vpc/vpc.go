@@ -173,7 +173,7 @@ func (s *Server) Wait() { s.work.Wait() }
 // A handler serves a request of the caller who. It returns a status and a body.
 type handler func(r *http.Request, who string) (int, any, error)
 
-// An apiError is an error answer of the API.
+// An apiError is an error response of the API.
 type apiError struct {
 	status        int
 	code, message string
