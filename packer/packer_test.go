@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/luksimg/luksimg"
+	"github.com/luksimg/luksimg/ibm/sandbox"
 	"github.com/luksimg/luksimg/internal/need"
 )
 
@@ -52,17 +54,21 @@ func TestPacker(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "disk.raw"), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run := func(args ...string) string {
-		t.Helper()
+	try := func(args ...string) (string, error) {
 		cmd := exec.Command(packer, args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "HOME="+dir, "PACKER_CONFIG_DIR="+dir, "PACKER_PLUGIN_PATH="+filepath.Join(dir, "plugins"),
-			"CHECKPOINT_DISABLE=1", "PACKER_NO_COLOR=1", "IBMCLOUD_API_KEY=x")
+			"CHECKPOINT_DISABLE=1", "PACKER_NO_COLOR=1")
 		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := try(args...)
 		if err != nil {
 			t.Fatalf("packer %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
-		return string(out)
+		return out
 	}
 	run("plugins", "install", "--path", built(t), "github.com/luksimg/luksimg")
 	example, err := filepath.Abs("../examples/packer/local.pkr.hcl")
@@ -102,24 +108,26 @@ func TestPacker(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "copy.raw")); err == nil {
 		t.Error("the unencrypted disk was not removed")
 	}
-	// Without the QEMU plugin, only the post-processor in classic.pkr.hcl can be validated.
+	// The key file exists now, so the next build ends before it makes a disk.
+	if said, err := try("build", "-var", "disk=disk.raw", example); err == nil || !strings.Contains(said, "create disk.key: file already exists") || strings.Contains(said, "copy.raw") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	testSandbox(t, filepath.Join(dir, "disk.raw"), try)
+	// Without the QEMU plugin, only the post-processors in classic.pkr.hcl can be validated.
 	text, err := os.ReadFile("../examples/packer/classic.pkr.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, ok := strings.Cut(string(text), "  post-processor \"luksimg\" {")
+	_, block, ok := strings.Cut(string(text), "  post-processors {")
 	if !ok {
-		t.Fatal("classic.pkr.hcl has no post-processor")
+		t.Fatal("classic.pkr.hcl has no post-processors")
 	}
 	template := `variable "root_key_crn" { type = string }
 variable "bucket" { type = string }
-source "file" "web" {
-  content = "x"
-  target  = "x.raw"
-}
+source "null" "web" { communicator = "none" }
 build {
-  sources = ["source.file.web"]
-  post-processor "luksimg" {` + block
+  sources = ["source.null.web"]
+  post-processors {` + block
 	name := filepath.Join(dir, "classic.pkr.hcl")
 	if err := os.WriteFile(name, []byte(template), 0o600); err != nil {
 		t.Fatal(err)
@@ -127,4 +135,51 @@ build {
 	t.Setenv("SL_USERNAME", "user")
 	t.Setenv("SL_API_KEY", "key of the user")
 	run("validate", "-var", "root_key_crn=crn", "-var", "bucket=images", name)
+}
+
+// testSandbox deploys to the sandbox. The first build fails, and keeps the disk. The next one continues it.
+func testSandbox(t *testing.T, disk string, try func(args ...string) (string, error)) {
+	t.Helper()
+	cloud, err := sandbox.Start(t.Context(), sandbox.Options{Authorize: true, StepTime: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cloud.Close()
+	at := cloud.Settings()
+	for name, value := range map[string]string{
+		"IBMCLOUD_API_KEY": at.APIKey, "SL_USERNAME": at.User, "SL_API_KEY": at.UserKey, "LUKSIMG_BUCKET": "images", "LUKSIMG_ROOT_KEY_CRN": at.RootKey,
+		"IBMCLOUD_IAM_URL": at.IAM, "LUKSIMG_KMS_URL": at.KMS, "LUKSIMG_COS_URL": at.COS, "SL_ENDPOINT_URL": at.SoftLayer,
+	} {
+		t.Setenv(name, value)
+	}
+	f, err := os.OpenFile(disk, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	mbr := make([]byte, 512) // one partition of type 0x83: 1000 sectors from sector 1
+	mbr[450], mbr[454], mbr[458], mbr[459], mbr[510], mbr[511] = 0x83, 1, 1000&0xff, 1000>>8, 0x55, 0xaa
+	if _, err := f.WriteAt(mbr, 0); err != nil {
+		t.Fatal(err)
+	}
+	example, err := filepath.Abs("../examples/packer/sandbox.pkr.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deploy := []string{"build", "-var", "disk=disk.raw", example}
+	if said, err := try(deploy...); err == nil || !strings.Contains(said, "the next build continues from web.deploy.json") {
+		t.Fatalf("without a bucket: %v\n%s", err, said)
+	}
+	if _, err := os.Stat(disk); err != nil {
+		t.Errorf("a failed deployment: %v", err)
+	}
+	if err := cloud.Objects().CreateBucket(at.Account, "images", "us-south-standard"); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := try(deploy...); err != nil || !strings.Contains(said, "deploy: continuing web.deploy.json") || !strings.Contains(said, "template ") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if _, err := os.Stat(disk); err != nil {
+		t.Errorf("with keep_input_artifact: %v", err)
+	}
 }

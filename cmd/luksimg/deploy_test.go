@@ -485,7 +485,7 @@ func TestDeployFails(t *testing.T) {
 		if err := c.Objects().Put(c.Account, testBucket, "web.raw", strings.NewReader("another")); err != nil {
 			t.Fatal(err)
 		}
-		c.fails(1, "upload: ", c.deploy()...)
+		c.fails(1, "web.raw: file already exists", c.deploy()...)
 		c.put(func(b []byte) []byte {
 			if string(b) != "another" {
 				t.Errorf("an existing object was replaced")

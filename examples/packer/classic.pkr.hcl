@@ -1,7 +1,10 @@
-# Build a disk image and deploy it to IBM Cloud classic infrastructure. The post-processor encrypts the image after the build, so the installer needs no passphrase.
+# Build a disk image and deploy it to IBM Cloud classic infrastructure. The post-processor encrypts it after the build, so the installer needs no passphrase.
+# The deployment is a build of its own: if it fails, the disk is kept, and the second command continues it.
 #
 #   export IBMCLOUD_API_KEY=... SL_USERNAME=... SL_API_KEY=...
-#   packer init . && packer build -var root_key_crn="$CRN" -var bucket=images classic.pkr.hcl
+#   packer init classic.pkr.hcl
+#   packer build -only='disk.*' -var root_key_crn="$CRN" -var bucket=images classic.pkr.hcl
+#   packer build -only='deploy.*' -var root_key_crn="$CRN" -var bucket=images classic.pkr.hcl
 packer {
   required_plugins {
     qemu = {
@@ -33,25 +36,42 @@ source "qemu" "web" {
   headless         = true
   ssh_username     = "debian"
   shutdown_command = "sudo shutdown -P now"
+  output_directory = "built"
   vm_name          = "web.qcow2"
 }
 
+source "null" "web" {
+  communicator = "none"
+}
+
 build {
+  name    = "disk"
   sources = ["source.qemu.web"]
 
   provisioner "shell" {
     inline = ["sudo apt-get update", "sudo apt-get install -y nginx"]
   }
+}
 
-  # No file holds the key in clear text. The wrapped key is in web.encrypted.raw.envelope.json.
-  post-processor "luksimg" {
-    profile      = "classic-luks"
-    root_key_crn = var.root_key_crn
-    object       = "cos://us-south/${var.bucket}/"
+build {
+  name    = "deploy"
+  sources = ["source.null.web"]
 
-    deploy {
-      name    = "web"
-      os_code = "DEBIAN_12_64"
+  post-processors {
+    post-processor "artifice" {
+      files = ["built/web.qcow2"]
+    }
+
+    # No file has the key in clear text. The wrapped key is in built/web.encrypted.raw.envelope.json.
+    post-processor "luksimg" {
+      profile      = "classic-luks"
+      root_key_crn = var.root_key_crn
+      object       = "cos://us-south/${var.bucket}/"
+
+      deploy {
+        name    = "web"
+        os_code = "DEBIAN_12_64"
+      }
     }
   }
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/luksimg/luksimg"
@@ -105,7 +106,7 @@ func (d *Deployment) upload(ctx context.Context, before time.Time) error {
 		switch info, err := d.Store.Head(ctx, d.object); {
 		case err == nil && d.Replaces != "" && info.ETag == d.Replaces:
 		case err == nil:
-			return rest.WithHint(fmt.Errorf("%s: %w", d.object, cos.ErrExists), "choose another name with --object, or remove the object")
+			return rest.WithHint(fmt.Errorf("%s: %w", d.object, fs.ErrExist), "choose another name with --object, or remove the object")
 		case !errors.Is(err, cos.ErrNotFound):
 			return err
 		}

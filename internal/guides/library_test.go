@@ -23,7 +23,6 @@ func TestLibrary(t *testing.T) {
 	program := `package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"iter"

@@ -5,6 +5,7 @@ package luksimg
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -172,10 +173,24 @@ func (c *Config) check() error {
 	}
 	if c.Deploy != nil {
 		errs = append(errs, c.checkDeploy())
-	} else if c.Format == "" || c.Profile != "" {
-		errs = append(errs, c.encryptOptions().Check())
+	} else {
+		errs = append(errs, c.checkEncrypt())
 	}
 	return errors.Join(errs...)
+}
+
+// checkEncrypt checks what is not for a deployment. It looks for the key file because Packer deletes the disk that it
+// built if a post-processor fails later.
+func (c *Config) checkEncrypt() error {
+	if c.GenerateKey != "" {
+		if _, err := os.Lstat(c.GenerateKey); err == nil {
+			return fmt.Errorf("generate_key: %w", keyExists(&fs.PathError{Op: "create", Path: c.GenerateKey, Err: fs.ErrExist}))
+		}
+	}
+	if c.Format != "" && c.Profile == "" {
+		return nil
+	}
+	return c.encryptOptions().Check()
 }
 
 func (c *Config) checkDeploy() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/luksimg/luksimg/ibm/cos"
@@ -49,8 +50,12 @@ func (j *job) deploy(ctx context.Context) (*Artifact, error) {
 		return nil, err
 	}
 	defer unlock()
+	_, noState := os.Stat(d.State)
 	run, err := deploy.Begin(ctx, o)
 	if err != nil {
+		if noState == nil {
+			err = fmt.Errorf("%w: to begin another deployment, change output and the name in deploy", err)
+		}
 		return nil, err
 	}
 	clients, err := j.clients(plan, run.ID)
@@ -59,7 +64,7 @@ func (j *job) deploy(ctx context.Context) (*Artifact, error) {
 	}
 	r, err := run.Run(ctx, clients)
 	if err != nil {
-		return nil, fmt.Errorf("%w; run the same build again: it continues from %s", err, d.State)
+		return nil, fmt.Errorf("%w; with the same disk and template, the next build continues from %s", err, d.State)
 	}
 	a := &Artifact{id: r.ImageID, files: []string{plan.Envelope}, state: map[string]any{"object": r.Object, "uuid": r.ImageUUID}}
 	a.text = fmt.Sprintf("image %s in VPC, of %s", r.ImageID, r.Object)

@@ -278,9 +278,14 @@ func (j *job) create(files deploy.Files, name string) (deploy.Output, error) {
 func (j *job) createPrivate(files deploy.Files, name string) (deploy.Output, error) {
 	out, err := files.Create(name, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%w; a key file is never replaced, not even with -force", err)
+		err = keyExists(err)
 	}
 	return out, err
+}
+
+// keyExists explains the error of an existing key file.
+func keyExists(err error) error {
+	return fmt.Errorf("%w; a key file is never replaced, not even with -force", err)
 }
 
 // maxKeyFile is the largest key file in bytes, the same as in cryptsetup.

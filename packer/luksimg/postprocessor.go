@@ -50,7 +50,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, in pac
 		out, err = j.encrypt(ctx)
 	}
 	if err != nil {
-		return nil, true, true, err // keep the plain disk: it is the only one
+		return nil, true, true, err // ask to keep the plain disk, the only one. Packer 1.12 ignores that after an error
 	}
 	return out, false, false, nil
 }
