@@ -142,11 +142,8 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	if err == nil {
 		err = s.unchanged()
 	}
-	if errors.Is(err, copyout.ErrTooMuch) {
-		err = rest.WithHint(err, "if files share their data, --max-size allows more")
-	}
 	if err != nil {
-		return s.wrap(err)
+		return s.wrap(hintTooMuch(err))
 	}
 	what := fmt.Sprintf("%d files, %d folders and %d links", stats.Files, stats.Folders, stats.Links)
 	if f.Mode.IsRegular() {
@@ -154,6 +151,14 @@ func (o *cpFlags) run(c *cobra.Command, arg, dst string) error {
 	}
 	return o.Result(cpResult{dst, stats.Files, stats.Folders, stats.Links, stats.Skipped, stats.Bytes, o.Warnings},
 		talk.Line("%s: %s of %s, %s of data", dst, what, arg, term.Bytes(stats.Bytes)))
+}
+
+// hintTooMuch adds a hint to [copyout.ErrTooMuch].
+func hintTooMuch(err error) error {
+	if errors.Is(err, copyout.ErrTooMuch) {
+		err = rest.WithHint(err, "if files share their data, --max-size allows more")
+	}
+	return err
 }
 
 func isFile(name string) bool {
@@ -170,7 +175,7 @@ func (o *cpFlags) toStdout(c *cobra.Command, s *source, f *files.File, from stri
 		return s.wrap(fmt.Errorf("%s: %w", from, err))
 	}
 	if o.maxSize.N >= 0 && src.Size() > o.maxSize.N {
-		return fmt.Errorf("%s: %w: %d bytes of %d", from, copyout.ErrTooMuch, src.Size(), o.maxSize.N)
+		return hintTooMuch(fmt.Errorf("%s: %w: %d bytes, and the limit is %d", from, copyout.ErrTooMuch, src.Size(), o.maxSize.N))
 	}
 	stdio.Widen(os.Stdout)
 	err = parallel.Await(c.Context(), func() error {

@@ -145,10 +145,16 @@ func newTokenExport(g *global) *cobra.Command {
 	})
 	f := c.Flags()
 	f.StringVar(&file, "json-file", "-", "`FILE` to write the token to, or - for standard output")
-	f.IntVar(&n, "token-id", -1, "number of the token")
+	tokenID(c, &n)
 	f.BoolVar(&force, "force", false, "replace the file if it exists")
-	c.PreRunE = needTokenID
 	return c
+}
+
+// tokenID adds the flag --token-id to c, which needs it.
+func tokenID(c *cobra.Command, n *int) {
+	c.Flags().IntVar(n, "token-id", -1, "number of the token")
+	c.Flags().Lookup("token-id").DefValue = "0" // the help omits this default
+	c.PreRunE = needTokenID
 }
 
 // needTokenID returns an error unless --token-id is given.
@@ -167,7 +173,6 @@ func newTokenRemove(g *global) *cobra.Command {
 		Example: `  luksimg token remove --token-id 0 disk.luks`,
 		Args:    flags.Args("FILE"),
 	}, "token %d removed", func(e *luks.Editor) (int, error) { return n, e.RemoveToken(n) })
-	c.Flags().IntVar(&n, "token-id", -1, "number of the token")
-	c.PreRunE = needTokenID
+	tokenID(c, &n)
 	return c
 }

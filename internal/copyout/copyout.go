@@ -21,7 +21,7 @@ import (
 )
 
 // ErrTooMuch means that the files have more data than Options.MaxBytes.
-var ErrTooMuch = errors.New("the files have more data than the filesystem can hold once")
+var ErrTooMuch = errors.New("too much data")
 
 // ErrTaken means that the destination of a folder exists.
 var ErrTaken = errors.New("exists, and a folder cannot replace it")

@@ -49,6 +49,7 @@ func (k *Flags) AddPlain(c *cobra.Command, prefix string) {
 	f.StringVar(&k.keyFile, prefix+"key-file", "", "`FILE` with "+what+", or - for standard input; every byte counts, including a final newline")
 	f.StringVar(&k.passphraseFile, prefix+"passphrase-file", "", "`FILE` with "+what+" as text, or -; one final newline is removed")
 	k.fd = f.Int(prefix+"key-fd", -1, "read "+what+" from this open file descriptor, as --"+prefix+"key-file does")
+	f.Lookup(prefix + "key-fd").DefValue = "0" // the help omits the default, -1
 }
 
 // Check returns an error if more than one flag supplies the key of the image.
