@@ -41,6 +41,9 @@ const (
 // Files appear under their names only when they are complete, the key first.
 func (j *job) encrypt(ctx context.Context) (*Artifact, error) {
 	files := deploy.Local{}
+	if err := j.checkPlace(ctx); err != nil {
+		return nil, err
+	}
 	disk, err := j.open(ctx)
 	if err != nil {
 		return nil, err
@@ -232,6 +235,26 @@ func (j *job) verify(ctx context.Context, files deploy.Files, disk *deploy.Disk,
 	return nil
 }
 
+// checkPlace checks the destination of the upload. Without packer build -force, it refuses an existing object.
+func (j *job) checkPlace(ctx context.Context) error {
+	if j.Object == "" {
+		return nil
+	}
+	object, err := cos.ParseURI(j.Object)
+	if err != nil {
+		return err
+	}
+	store, err := j.store()
+	if err != nil {
+		return err
+	}
+	_, err = store.CheckPlace(ctx, object, cos.PlaceOptions{Replace: j.PackerForce})
+	if errors.Is(err, fs.ErrExist) {
+		err = forceReplaces(err)
+	}
+	return err
+}
+
 // upload sends the output to Object Storage. It does not resume an interrupted upload.
 func (j *job) upload(ctx context.Context, files deploy.Files) error {
 	object, err := cos.ParseURI(j.Object)
@@ -269,7 +292,7 @@ func (j *job) create(files deploy.Files, name string) (deploy.Output, error) {
 	}
 	out, err := files.Create(name, 0o666)
 	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%w; packer build -force replaces it", err)
+		err = forceReplaces(err)
 	}
 	return out, err
 }
@@ -282,6 +305,9 @@ func (j *job) createPrivate(files deploy.Files, name string) (deploy.Output, err
 	}
 	return out, err
 }
+
+// forceReplaces explains the error of an existing file or object.
+func forceReplaces(err error) error { return fmt.Errorf("%w; packer build -force replaces it", err) }
 
 // keyExists explains the error of an existing key file.
 func keyExists(err error) error {

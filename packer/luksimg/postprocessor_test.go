@@ -229,7 +229,7 @@ func TestRefused(t *testing.T) {
 		{good.with(template{"passphrase": "x"}), "passphrase"},
 		{template{"generate_key": src}, "a key file is never replaced"},
 		{deployed, "SL_USERNAME"},
-		{deployed.with(template{"verify": true}), "are not for a deployment"},
+		{deployed.with(template{"verify": true}), "do not apply to a deployment"},
 		{deployed.with(template{"object": ""}), "object is missing"},
 		{deployed.with(template{"deploy": map[string]any{"name": "web"}}), "deploy.os_code"},
 	} {
@@ -300,6 +300,16 @@ func TestUpload(t *testing.T) {
 	}
 	if a.Id() != "cos://us-south/images/disk.luks" || a.State("object") != a.Id() {
 		t.Errorf("artifact %s, object %v", a.Id(), a.State("object"))
+	}
+	other := template{"object": "cos://us-south/images/disk.luks", "output": filepath.Join(dir, "other.luks")}
+	if _, _, err := process(t, c.with(other), src); !errors.Is(err, os.ErrExist) {
+		t.Errorf("an existing object: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "other.luks")); err == nil {
+		t.Error("an existing object is found only after the encryption")
+	}
+	if _, _, err := process(t, c.with(other).with(template{"packer_force": true}), src); err != nil {
+		t.Errorf("an existing object with -force: %v", err)
 	}
 	if _, _, err := process(t, c.with(template{"object": "cos://us-south/other/disk.luks", "packer_force": true}), src); err == nil || !strings.Contains(err.Error(), "other") {
 		t.Errorf("a missing bucket: %v", err)
