@@ -1,10 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # run-job.sh compares luksimg from file to file with qemu-img, cryptsetup, nbdkit, luksy, go-qcow2reader
 # and plain copies, in turns. It keeps the raw results, and makes the plot and the table in
 # docs/performance.md. Arguments go to command job. It needs about 12 GiB in /dev/shm and 10 GiB in
-# TMPDIR. It leaves out programs that are not installed (apt: qemu-utils cryptsetup-bin nbdkit
-# libnbd-bin).
-set -e
+# TMPDIR. It needs qemu-img (apt: qemu-utils), and leaves out other programs that are not installed (apt:
+# cryptsetup-bin nbdkit libnbd-bin).
+set -eo pipefail
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -1,8 +1,8 @@
-#!/bin/sh
+#!/bin/bash
 # run-serve.sh compares luksimg serve with nbdkit and qemu-nbd: copies with nbdcopy, and random reads
 # with fio. It prints ratios and the peak memory, and keeps the raw results. Arguments go to command
 # serve. It needs about 4 GiB in /dev/shm (apt: qemu-utils nbdkit libnbd-bin fio).
-set -e
+set -eo pipefail
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

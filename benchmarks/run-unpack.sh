@@ -1,10 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # run-unpack.sh compares luksimg encrypt of compressed disks with zstd, xz and pigz that pipe to
 # luksimg. It prints ratios and the peak memory, and keeps the raw results. Arguments go to command
 # unpack. It needs about 4 GiB in /dev/shm or the folder FAST (apt: e2fsprogs pigz xz-utils zstd), and
 # some minutes to compress the disk. The disk is 1 GiB of ext4 with as many files of /usr as fit, and
 # free space.
-set -e
+set -eo pipefail
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)
 fast=$(mktemp -d "${FAST:-/dev/shm}/luksimg-unpack-XXXXXX")

@@ -1,9 +1,9 @@
-#!/bin/sh
+#!/bin/bash
 # run.sh runs all contenders in turns, prints their ratios, keeps the raw results, and makes the plot.
 # OpenSSL and libgcrypt take part if their headers are installed (apt: libssl-dev libgcrypt20-dev).
 # PEERS names programs that measure other libraries and print Go benchmark lines; see README.md.
 # Arguments go to command ratios.
-set -e
+set -eo pipefail
 cd "$(dirname "$0")"
 
 tags=

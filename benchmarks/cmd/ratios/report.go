@@ -167,7 +167,7 @@ func (r *report) cores(rounds int) {
 		}
 		workers = append(workers, list[len(list)-1])
 	}
-	one, two := measure.Threads(workers, rounds/2)
+	one, two := measure.Threads(workers, max(1, rounds/2))
 	one.Name, two.Name = name, name
 	ratio := two.Ratio(one)
 	r.ratios[s.String()+" two cores:one"] = ratio
