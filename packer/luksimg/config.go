@@ -29,7 +29,8 @@ type Config struct {
 	// SourceFormat is the format of the source: raw, vhd, qcow2 and so on. The default is to detect it.
 	SourceFormat string `mapstructure:"source_format"`
 
-	// Output is the file to write. The default is the name of the source with another extension, beside it.
+	// Output is the file to write. The default is the name of the source or of the deployment with another extension,
+	// beside the source.
 	Output string `mapstructure:"output"`
 	// Format is luks1, luks2, vhd or qcow2. The default is luks2, or what the profile needs.
 	Format string `mapstructure:"format"`
@@ -233,6 +234,9 @@ func (c *Config) encryptOptions() luksimg.EncryptOptions {
 // names returns the names of the output and the envelope for a source.
 func (c *Config) names(source string) (output, envelope string, err error) {
 	base := strings.TrimSuffix(source, filepath.Ext(source))
+	if d := c.Deploy; d != nil {
+		base = filepath.Join(filepath.Dir(source), d.Name) // another deployment has other files
+	}
 	if output, err = interpolate.Render(c.Output, &c.ctx); err != nil {
 		return "", "", err
 	}

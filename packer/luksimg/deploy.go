@@ -54,7 +54,7 @@ func (j *job) deploy(ctx context.Context) (*Artifact, error) {
 	run, err := deploy.Begin(ctx, o)
 	if err != nil {
 		if noState == nil {
-			err = fmt.Errorf("%w: to begin another deployment, change output and the name in deploy", err)
+			err = fmt.Errorf("%w: to begin another deployment, change the name in deploy", err)
 		}
 		return nil, err
 	}

@@ -347,16 +347,16 @@ func TestDeploy(t *testing.T) {
 		if err != nil || again.Id() != a.Id() {
 			t.Errorf("%s again: %v, %v", profile, again, err)
 		}
-		// A new disk is another deployment, even with -force. It needs another name and output.
+		// A new disk is another deployment, even with -force. It needs another name.
 		if err := os.Chtimes(src, time.Time{}, time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}
 		all := c.with(template{"profile": profile, "object": "cos://us-south/images/", "deploy": d, "packer_force": true})
-		if _, _, err := process(t, all, src); err == nil || !strings.Contains(err.Error(), "change output and the name in deploy") {
+		if _, _, err := process(t, all, src); err == nil || !strings.Contains(err.Error(), "change the name in deploy") {
 			t.Errorf("%s: a new disk: %v", profile, err)
 		}
 		d["name"], d["state"] = "web2", filepath.Join(dir, "state2")
-		if anew, _, err := process(t, all.with(template{"output": filepath.Join(dir, "web2")}), src); err != nil || anew.Id() == a.Id() {
+		if anew, _, err := process(t, all, src); err != nil || anew.Id() == a.Id() {
 			t.Errorf("%s: a new deployment: %v, %v", profile, anew, err)
 		}
 	}
