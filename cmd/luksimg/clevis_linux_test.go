@@ -79,7 +79,7 @@ func TestTangTerminal(t *testing.T) {
 	if out := run(exit.Refused, "key", "test", "--clevis", "image"); !strings.Contains(out, "hint: the exchange key of the binding was removed from the server") {
 		t.Errorf("a key that is gone: %s", out)
 	}
-	if out := run(exit.Refused, append(add, "--thp", "AAAA")...); !strings.Contains(out, "hint: the thumbprint is of none") {
+	if out := run(exit.Refused, append(add, "--thp", "AAAA")...); !strings.Contains(out, "hint: no signing key of the server has this thumbprint") {
 		t.Errorf("another thumbprint: %s", out)
 	}
 	server.Stop()
