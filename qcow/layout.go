@@ -43,7 +43,8 @@ type LayoutOptions struct {
 // maxLUKSHeader limits LayoutOptions.LUKSSize. LUKS1 with eight key slots needs 2 MiB.
 const maxLUKSHeader = 16 << 20
 
-// NewLayout returns the layout of an encrypted image. It fails if the options are invalid.
+// NewLayout returns the layout of an encrypted image. It fails if the options are invalid. It is for
+// package luksimg: other programs make parts of an image with luksimg.Draw.
 func NewLayout(o LayoutOptions) (*Layout, error) {
 	p, err := CreateOptions{}.plan(o.Size)
 	if err != nil {

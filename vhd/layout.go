@@ -65,7 +65,7 @@ type Layout struct {
 }
 
 // NewLayout returns the layout of a disk of size bytes. blocks are the blocks of 2 MiB in the file;
-// all others are zeros.
+// all others are zeros. It is for package luksimg: other programs make parts of an image with luksimg.Draw.
 func NewLayout(size int64, blocks spans.List, id Identity) (*Layout, error) {
 	w, err := newWriter(size, CreateOptions{Key: []byte("any key of thirty-two bytes will"), UniqueID: id.UniqueID, Timestamp: id.Timestamp})
 	if err != nil {
