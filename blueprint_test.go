@@ -45,6 +45,7 @@ func TestBlueprint(t *testing.T) {
 		for _, size := range []int{0, 1, 70_000, 9<<20 + 4097} {
 			t.Run(fmt.Sprint(name, "/", size), func(t *testing.T) {
 				t.Parallel()
+				o := o // the sizes of one name run at the same time
 				src := newDisk(size, hole(int64(size/3), int64(size/4)))
 				key := keyFor(o)
 				isVHD := bytes.Equal(key, vhdKey)
