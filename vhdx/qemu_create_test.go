@@ -80,6 +80,7 @@ func checkQEMU(t testing.TB, dir string, r *vhdx.CreateResult) {
 func TestCreated(t *testing.T) {
 	need.Judge(t, "qemu-img", "vhdiinfo", "7z")
 	for _, o := range []vhdx.CreateOptions{{}, {BlockSize: 1 << 20}, {BlockSize: 2 << 20, SectorSize: 4096}, {BlockSize: 256 << 20}} {
+		o.Jobs = 3
 		for _, size := range []int64{1, 511, 512, 513, 1<<20 - 512, 1 << 20, 1<<20 + 1, 32 << 20, 33<<20 + 5000} {
 			t.Run(fmt.Sprintf("%d,%d,%d", size, o.BlockSize, o.SectorSize), func(t *testing.T) {
 				t.Parallel()
@@ -88,7 +89,6 @@ func TestCreated(t *testing.T) {
 				copy(want, imagetest.Mixed(t, dir, "src", min(size, 1<<20), uint64(size)+5))
 				copy(want[max(0, size-70_000):], "near the end")
 				want[size-1] = 7
-				o.Jobs = 3
 				r := create(t, dir, bytes.NewReader(want), o)
 				want = append(want, make([]byte, -size&(r.SectorSize-1))...)
 				if err := os.WriteFile(filepath.Join(dir, "src"), want, 0o600); err != nil {
