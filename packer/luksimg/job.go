@@ -240,11 +240,7 @@ func (j *job) checkPlace(ctx context.Context) error {
 	if j.Object == "" {
 		return nil
 	}
-	object, err := cos.ParseURI(j.Object)
-	if err != nil {
-		return err
-	}
-	store, err := j.store()
+	store, object, err := j.place()
 	if err != nil {
 		return err
 	}
@@ -257,11 +253,7 @@ func (j *job) checkPlace(ctx context.Context) error {
 
 // upload sends the output to Object Storage. It does not resume an interrupted upload.
 func (j *job) upload(ctx context.Context, files deploy.Files) error {
-	object, err := cos.ParseURI(j.Object)
-	if err != nil {
-		return err
-	}
-	store, err := j.store()
+	store, object, err := j.place()
 	if err != nil {
 		return err
 	}
@@ -275,12 +267,17 @@ func (j *job) upload(ctx context.Context, files deploy.Files) error {
 	return err
 }
 
-func (j *job) store() (*cos.Client, error) {
+// place returns the destination of the upload, and a client for it.
+func (j *job) place() (store *cos.Client, object cos.Object, err error) {
+	if object, err = cos.ParseURI(j.Object); err != nil {
+		return nil, object, err
+	}
 	tokens, err := j.tokens()
 	if err != nil {
-		return nil, err
+		return nil, object, err
 	}
-	return cos.New(cos.Options{Endpoint: j.COSURL, Tokens: tokens})
+	store, err = cos.New(cos.Options{Endpoint: j.COSURL, Tokens: tokens})
+	return store, object, err
 }
 
 // create creates a file. With packer build -force it replaces an existing file.
