@@ -27,10 +27,9 @@ func (w *writer) header(directory uint64) []byte {
 // descriptorRoom is the space for the descriptor in bytes.
 const descriptorRoom = 20 * sectorSize
 
-// descriptorArea returns the descriptor, padded with zeros (section "The Descriptor File"). The
-// file name in it is a placeholder, which is ignored as the extent is in the same file. The adapter
-// is the one of ESX, and the geometry goes with it. The tools version is that of open-vm-tools in
-// the guest.
+// descriptorArea returns the descriptor, padded with zeros (section "The Descriptor File"). Readers
+// ignore the file name in it, because the extent is in the same file. The adapter and the geometry
+// are those of ESX, and the tools version is that of open-vm-tools.
 func (w *writer) descriptorArea() []byte {
 	const heads, perTrack, mostCylinders = 255, 63, 65535
 	sectors := w.result.VirtualSize / sectorSize

@@ -73,7 +73,7 @@ var lanes = []lane{
 	{1, "R12", "R13", "BX", "SI", frame + 8, "stream__size+"},
 }
 
-// expand replaces the placeholders of a lane.
+// expand replaces the names that begin with $ by the registers and the stack offsets of a lane.
 func (l lane) expand(s string) string {
 	return strings.NewReplacer(
 		"$B", l.b, "$N", l.n, "$SRC", l.src, "$DST", l.dst,

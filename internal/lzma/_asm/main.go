@@ -52,7 +52,7 @@ var lanes = []lane{
 	{1, "R11", "R12", "R13", "Decoder__size+", "1"},
 }
 
-// expand replaces the placeholders of a lane.
+// expand replaces the names that begin with $ by the registers and the stack offsets of a lane.
 func (l lane) expand(s string) string {
 	local := func(name string, n int) string { return fmt.Sprintf("%s%d-%d(SP)", name, l.index, l.index*frame+n) }
 	return strings.NewReplacer(
